@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An Event is one JSON object on its way from the log to a SIEM. Its byte
+// fields are views into a buffer of the log: they are valid until the call that
+// was given the event returns, and nobody may write to them.
+type Event struct {
+	Seq      uint64 // place in the log, from 1; 0 before it is stored
+	Time     int64  // when it happened, UTC nanoseconds since 1970
+	Received int64  // when siemd took it, UTC nanoseconds since 1970
+	Severity Severity
+	ID       []byte // the sender's or a derived one; the same on every retry; never empty
+	Type     []byte // "anomaly", "alert", ...; empty if the sender named none and the input has no default
+	Source   []byte // the device or host that it is about; may be empty
+	Input    string // the name of the input that took it
+	Body     []byte // one JSON object on one line, as the sender wrote it
+	Wire     []byte // what the output's Encode made of it; nil if the output is no Encoder
+}
+
+// A Batch is what an input hands over in one go. All slices may be reused as
+// soon as Submit or Emit has returned.
+type Batch struct {
+	// Lines are JSON texts, one object each, not yet looked at. A line may
+	// end in CR; empty lines are skipped.
+	Lines [][]byte
+
+	// Origin names where the lines came from (a file's identity, a request)
+	// and Offsets where each began in it. From both and the line itself an id
+	// is derived for events that carry none, so that the same line of the same
+	// file has the same id in any run. With Offsets nil the id is random.
+	Origin  string
+	Offsets []int64
+
+	// File is what a person calls the origin: the path. It is kept with refused lines.
+	File string
+
+	// Refused are lines that the input itself could not take (too long, for
+	// instance): they are kept with their reason, like those that intake refuses.
+	Refused []Refusal
+
+	// Mark is saved in the same fsync as the lines.
+	Mark *Mark
+
+	// Targets limits the events to these outputs. Nil: all that want them.
+	Targets []string
+}
+
+// A Mark is how far an input has come in one of its sources. Keys are private
+// to the input. A nil Pos forgets the key.
+type Mark struct {
+	Key string
+	Pos []byte
+}
+
+// A Refusal is a line that cannot become an event, and why.
+type Refusal struct {
+	Line   int    // index into Batch.Lines; in Batch.Refused it is not used
+	Text   []byte // the raw line, up to the limit; in a Receipt it is nil
+	Offset int64  // where it began in its source
+	Reason string // one of the Reason constants
+	Detail string // a sentence for people: where in the line and what
+}
+
+// Reasons for refusing a line. They are metric labels and part of the contract.
+const (
+	ReasonNotJSON   = "not_json"
+	ReasonNotObject = "not_object"
+	ReasonTooLong   = "too_long"
+	ReasonTooDeep   = "too_deep"
+)
+
+// A Receipt says what became of a Batch.
+type Receipt struct {
+	First, Last uint64    // sequence numbers of the accepted events, consecutive; 0 if none
+	Accepted    int       // number of events stored
+	Refused     []Refusal // in the order of the lines
+}
+
+// Severity is an event's rank. Unset is below all and means that nobody stated one.
+type Severity uint8
+
+// The severities of protocols 10, in rising order.
+const (
+	Unset Severity = iota
+	Informational
+	Low
+	Medium
+	High
+	Critical
+)
+
+var severityNames = [...]string{"", "informational", "low", "medium", "high", "critical"}
+
+func (s Severity) String() string {
+	if int(s) < len(severityNames) {
+		return severityNames[s]
+	}
+	return fmt.Sprintf("severity(%d)", uint8(s))
+}
+
+var severityAliases = map[string]Severity{
+	"informational": Informational, "info": Informational, "information": Informational,
+	"none": Informational, "notice": Informational, "debug": Informational,
+	"low": Low, "minor": Low,
+	"medium": Medium, "moderate": Medium, "warn": Medium, "warning": Medium,
+	"high": High, "major": High, "error": High, "err": High, "severe": High,
+	"critical": Critical, "crit": Critical, "very-high": Critical, "fatal": Critical,
+	"emergency": Critical, "alert": Critical,
+}
+
+// ParseSeverity knows the five names and their aliases in any case. The text
+// is not kept. It does not allocate.
+func ParseSeverity(text []byte) (Severity, bool) {
+	var buf [16]byte
+	if len(text) > len(buf) {
+		return Unset, false
+	}
+	for i, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf[i] = c
+	}
+	s, ok := severityAliases[string(buf[:len(text)])]
+	return s, ok
+}
+
+// UnmarshalText accepts only the five names: a config is not a place for aliases.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for i := Informational; i <= Critical; i++ {
+		if string(text) == severityNames[i] {
+			*s = i
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not a severity: want one of %s", text, strings.Join(severityNames[1:], ", "))
+}
+
+// MarshalText writes the name.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
