@@ -1,0 +1,39 @@
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X github.com/adrian207/siemd/agent/cli.version=$(VERSION)
+RACE    := $(if $(shell command -v gcc || command -v cc),-race,)
+FUZZTIME ?= 5s
+
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
+
+.PHONY: build test check lint race fuzz bench torture package install clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o siemd .
+
+test:
+	@test -n "$(RACE)" || echo "*** no C compiler: tests run WITHOUT the race detector (apt-get install gcc) ***"
+	go test $(RACE) -shuffle=on -timeout 15m ./...
+
+check: lint
+	go test -short ./...
+
+lint:
+	go vet ./...
+	@out=$$($(GOFUMPT) -l .); test -z "$$out" || { echo "gofumpt would change:"; echo "$$out"; exit 1; }
+	$(STATICCHECK) ./...
+
+race:
+	go test -race -shuffle=on -count=3 ./...
+
+fuzz:
+	./.ci/fuzz $(FUZZTIME)
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+torture:
+	SIEMD_TORTURE=1 go test -race -timeout 3h ./...
+
+clean:
+	rm -rf siemd dist

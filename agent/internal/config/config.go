@@ -1,0 +1,183 @@
+// Package config turns YAML files into a value that the supervisor can apply,
+// or into a list of everything that is wrong with them. A Config that exists is
+// valid. Values may refer to the environment, to files and to systemd
+// credentials; they are replaced in parsed scalars only, once, and never printed.
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/delivery"
+	"github.com/adrian207/siemd/agent/internal/intake"
+)
+
+// Config is a whole, valid configuration.
+type Config struct {
+	Settings
+	Inputs  map[string]*Input
+	Outputs map[string]*Output
+	Files   []string // what was read, the main file first
+	Hash    string   // over everything, substituted values included
+}
+
+// Settings are the top-level keys but the components.
+type Settings struct {
+	DataDir         string         `yaml:"data_dir" doc:"where the log, failed events and all other state live; one agent per directory"`
+	Identity        agent.Identity `yaml:"identity" doc:"what the agent calls itself in CEF, LEEF, HEC, ECS and syslog"`
+	API             API            `yaml:"api" doc:"REST API, metrics and status page"`
+	WAL             WAL            `yaml:"wal" doc:"the write-ahead log"`
+	Failed          Failed         `yaml:"failed" doc:"the store of events that a SIEM refused"`
+	Refused         Refused        `yaml:"refused" doc:"the store of lines that could not become events"`
+	Log             Log            `yaml:"log" doc:"siemd's own log, on stderr"`
+	ShutdownTimeout agent.Duration `yaml:"shutdown_timeout" doc:"how long a stop may spend on sending what waits"`
+}
+
+// API is where the agent can be spoken to, beside the socket in its data_dir.
+type API struct {
+	Listen []string  `yaml:"listen" doc:"host:port or unix:/path; none with []" example:"127.0.0.1:8000"`
+	Tokens []Token   `yaml:"tokens" doc:"further tokens beside <data_dir>/api.token"`
+	TLS    ServerTLS `yaml:"tls" doc:"certificate of the API; needed beyond loopback"`
+}
+
+// Token lets somebody use the API.
+type Token struct {
+	Name  string       `yaml:"name" doc:"who; for the audit log" required:"true" example:"grafana"`
+	Token agent.Secret `yaml:"token" doc:"the token" required:"true"`
+	Scope string       `yaml:"scope" oneof:"read|write" doc:"what it may do"`
+}
+
+// ServerTLS is the certificate of a listener.
+type ServerTLS struct {
+	CertFile string `yaml:"cert_file" doc:"PEM file with the certificate chain"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file with the private key"`
+}
+
+// WAL are the budgets and modes of the log.
+type WAL struct {
+	MaxSize      agent.Bytes    `yaml:"max_size" doc:"size at which the log is full"`
+	MinFree      agent.Portion  `yaml:"min_free" doc:"free space of the filesystem below which the log counts as full"`
+	WhenFull     string         `yaml:"when_full" oneof:"block|drop_oldest" doc:"block: sources wait; drop_oldest: the oldest events expire"`
+	Sync         string         `yaml:"sync" oneof:"always|interval" doc:"always: fsync before every acknowledgement; interval: every sync_interval"`
+	SyncInterval agent.Duration `yaml:"sync_interval" doc:"how often to fsync with sync: interval"`
+	Compression  string         `yaml:"compression" oneof:"none|s2|zstd" doc:"of the log's blocks"`
+}
+
+// Failed caps the store of failed events, per connection.
+type Failed struct {
+	MaxSize agent.Bytes    `yaml:"max_size" doc:"size at which the oldest failed events fall off"`
+	MaxAge  agent.Duration `yaml:"max_age" doc:"age at which failed events fall off"`
+}
+
+// Refused caps the store of refused lines.
+type Refused struct {
+	MaxSize agent.Bytes `yaml:"max_size" doc:"size at which the oldest refused lines fall off"`
+}
+
+// Log is how siemd speaks about itself.
+type Log struct {
+	Level  string `yaml:"level" oneof:"debug|info|warn|error" doc:"the least important level to write"`
+	Format string `yaml:"format" oneof:"auto|text|json" doc:"auto: text, or journald priorities under systemd"`
+}
+
+// An Input is one configured input.
+type Input struct {
+	Name   string
+	Kind   string
+	Common intake.Common
+	Config any // what the kind's Spec decoded
+	Spec   *agent.Spec
+	Hash   string
+	File   string
+	Line   int
+}
+
+// An Output is one configured output.
+type Output struct {
+	Name   string
+	Kind   string
+	Common delivery.Config
+	Config any
+	Spec   *agent.Spec
+	Hash   string
+	File   string
+	Line   int
+}
+
+// DefaultListen is where the API listens if the config says nothing. A busy
+// default port is no error: the socket in data_dir serves all the same.
+const DefaultListen = "127.0.0.1:8000"
+
+// Default are the settings of an empty file.
+func Default() Settings {
+	id := agent.DefaultIdentity
+	id.Host, _ = os.Hostname()
+	return Settings{
+		DataDir:  "/var/lib/siemd",
+		Identity: id,
+		API:      API{Listen: []string{DefaultListen}},
+		WAL: WAL{
+			MaxSize: 4 << 30, MinFree: agent.Portion{Percent: 5}, WhenFull: "block",
+			Sync: "always", SyncInterval: agent.Duration(time.Second), Compression: "s2",
+		},
+		Failed:          Failed{MaxSize: 1 << 30, MaxAge: agent.Duration(30 * 24 * time.Hour)},
+		Refused:         Refused{MaxSize: 256 << 20},
+		Log:             Log{Level: "info", Format: "auto"},
+		ShutdownTimeout: agent.Duration(20 * time.Second),
+	}
+}
+
+// Validate checks what no single key can tell.
+func (s *Settings) Validate() error {
+	switch {
+	case s.DataDir == "":
+		return &agent.KeyError{Key: "data_dir", Message: "data_dir is empty", Hint: "data_dir: /var/lib/siemd"}
+	case s.WAL.MaxSize < 64<<20:
+		return &agent.KeyError{Key: "wal.max_size", Message: fmt.Sprintf("%s is too small for the log", s.WAL.MaxSize), Hint: "at least 64MiB"}
+	case (s.API.TLS.CertFile == "") != (s.API.TLS.KeyFile == ""):
+		return &agent.KeyError{Key: "api.tls", Message: "cert_file and key_file go together", Hint: "give both or none"}
+	}
+	for i := range s.API.Tokens {
+		if s.API.Tokens[i].Scope == "" {
+			s.API.Tokens[i].Scope = "read"
+		}
+	}
+	for _, addr := range s.API.Listen {
+		if err := s.checkListen(addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Settings) checkListen(addr string) error {
+	if strings.HasPrefix(addr, "unix:") {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return &agent.KeyError{Key: "api.listen", Message: fmt.Sprintf("%q is no address", addr), Hint: "host:port or unix:/path, as in 127.0.0.1:8000"}
+	}
+	ip := net.ParseIP(host)
+	loopback := host == "localhost" || (ip != nil && ip.IsLoopback())
+	if !loopback && s.API.TLS.CertFile == "" {
+		return &agent.KeyError{
+			Key: "api.listen", Message: fmt.Sprintf("%s can be reached from other machines, and has no TLS", addr),
+			Hint: "listen on 127.0.0.1 or unix:/path, or set api.tls {cert_file, key_file}",
+		}
+	}
+	return nil
+}
+
+// document is one file as decoded: components still raw.
+type document struct {
+	Settings `yaml:",inline"`
+	Inputs   map[string]yaml.Node `yaml:"inputs" doc:"where events come from, by name"`
+	Outputs  map[string]yaml.Node `yaml:"outputs" doc:"where events go, by name"`
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+const (
+	maxNodes  = 100_000 // after aliases are followed: stops alias bombs
+	maxDepth  = 64
+	maxSecret = 64 << 10
+)
+
+var (
+	reference = regexp.MustCompile(`\$\$|\$\{([^{}]*)\}`)
+	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// substituter replaces references in the scalars of one file.
+type substituter struct {
+	ps      *agent.Problems
+	resolve bool // false: put a stand-in where a secret would go
+	nodes   int
+	seen    map[*yaml.Node]bool
+}
+
+func (s *substituter) walk(n *yaml.Node, depth int) bool {
+	s.nodes++
+	if s.nodes > maxNodes || depth > maxDepth {
+		s.ps.Add(n, "", "the file is nested too deeply, or its aliases expand to too much")
+		return false
+	}
+	if n.Kind == yaml.AliasNode {
+		return s.walk(n.Alias, depth+1)
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			continue // keys are taken as they stand
+		}
+		if !s.walk(c, depth+1) {
+			return false
+		}
+	}
+	if n.Kind == yaml.ScalarNode && !s.seen[n] {
+		s.seen[n] = true
+		s.scalar(n)
+	}
+	return true
+}
+
+func (s *substituter) scalar(n *yaml.Node) {
+	if !strings.Contains(n.Value, "$") {
+		return
+	}
+	private := false
+	text := reference.ReplaceAllStringFunc(n.Value, func(m string) string {
+		if m == "$$" {
+			return "$"
+		}
+		private = true
+		if !s.resolve {
+			return "substituted"
+		}
+		value, err := lookUp(m[2 : len(m)-1])
+		if err != nil {
+			s.ps.Add(n, "", "%s: %s", m, err)
+		}
+		return value
+	})
+	if private {
+		s.ps.Private[n] = true
+	}
+	n.Value, n.Tag = text, "!!str"
+}
+
+// lookUp gives the value of one reference, such as "env:NAME:-default".
+func lookUp(ref string) (string, error) {
+	kind, arg, ok := strings.Cut(ref, ":")
+	if !ok {
+		return "", errors.New(`want ${env:NAME}, ${file:/path} or ${cred:NAME}; a literal dollar sign is $$`)
+	}
+	switch kind {
+	case "env":
+		name, fallback, hasFallback := strings.Cut(arg, ":-")
+		if !envName.MatchString(name) {
+			return "", fmt.Errorf("%q is no name of an environment variable", name)
+		}
+		if v, ok := os.LookupEnv(name); ok {
+			return v, nil
+		}
+		if hasFallback {
+			return fallback, nil
+		}
+		return "", fmt.Errorf("the environment variable %s is not set; a default can be given as ${env:%s:-default}", name, name)
+	case "file":
+		if !filepath.IsAbs(arg) {
+			return "", fmt.Errorf("%q is no absolute path", arg)
+		}
+		return readSecret(arg)
+	case "cred":
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		switch {
+		case dir == "":
+			return "", errors.New("no systemd credentials here: $CREDENTIALS_DIRECTORY is not set (see LoadCredential= in systemd.exec)")
+		case arg == "" || strings.ContainsAny(arg, "/\x00") || arg == "." || arg == "..":
+			return "", fmt.Errorf("%q is no name of a credential", arg)
+		}
+		return readSecret(filepath.Join(dir, arg))
+	}
+	return "", fmt.Errorf("%q is no source of values: want env, file or cred", kind)
+}
+
+// readSecret is the file's text without the newline that editors add.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is no regular file", path)
+	case info.Size() > maxSecret:
+		return "", fmt.Errorf("%s is larger than %d bytes", path, maxSecret)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}
