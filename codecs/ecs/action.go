@@ -1,0 +1,97 @@
+package ecs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/fields"
+	"github.com/adrian207/siemd/codecs/json"
+	"github.com/adrian207/siemd/codecs/route"
+)
+
+// MaxID is the size of an _id in bytes. A longer one makes Elasticsearch
+// refuse the whole request, so it is replaced by its SHA-256 in lower-case hex.
+const MaxID = 512
+
+// action makes the line before a document.
+type action struct {
+	before   []byte          // up to the name of the index, or up to its end if that is fixed
+	index    *route.Template // nil if fixed
+	noID     bool
+	bySource bool   // routing is the event's source
+	after    []byte // fixed members and the end
+	repairs  *fields.Repairs
+}
+
+func newAction(c Config) (action, error) {
+	a := action{repairs: c.Repairs, noID: c.NoID}
+	op := c.Op
+	switch op {
+	case "":
+		op = "create"
+	case "create", "index":
+	default:
+		return a, fmt.Errorf("op: %q is neither create nor index", op)
+	}
+	if c.DataStream && op != "create" {
+		return a, fmt.Errorf("op: a data stream takes only create")
+	}
+	a.before = []byte(`{"` + op + `":{`)
+	if c.Index != "" {
+		alphabet := route.ElasticIndex
+		if c.DataStream {
+			alphabet = route.ElasticDataStream
+		}
+		t, err := route.Parse(c.Index, c.IndexDefault, alphabet, c.Repairs)
+		if err != nil {
+			return a, fmt.Errorf("index: %w", err)
+		}
+		a.before = append(a.before, `"_index":"`...)
+		if name, ok := t.Fixed(); ok {
+			a.before = append(append(a.before, name...), '"')
+		} else {
+			a.index = t
+		}
+	}
+	if c.Pipeline != "" {
+		a.after = json.AppendString(append(a.after, `,"pipeline":`...), c.Pipeline)
+	}
+	switch c.Routing {
+	case "":
+	case "{source}":
+		a.bySource = true
+	default:
+		a.after = json.AppendString(append(a.after, `,"routing":`...), c.Routing)
+	}
+	a.after = append(a.after, '}', '}', '\n')
+	return a, nil
+}
+
+func (a *action) append(dst []byte, e *agent.Event) []byte {
+	dst = append(dst, a.before...)
+	open := len(dst)
+	if a.index != nil {
+		dst = append(a.index.AppendJSON(dst, e), '"')
+	}
+	if !a.noID && len(e.ID) > 0 {
+		dst = append(dst, `,"_id":`...)
+		if len(e.ID) > MaxID {
+			a.repairs.Add(fields.IDHashed)
+			sum := sha256.Sum256(e.ID)
+			dst = append(dst, '"')
+			dst = append(hex.AppendEncode(dst, sum[:]), '"')
+		} else {
+			dst = json.AppendString(dst, e.ID)
+		}
+	}
+	if a.bySource && len(e.Source) > 0 {
+		dst = json.AppendString(append(dst, `,"routing":`...), e.Source)
+	}
+	dst = append(dst, a.after...)
+	if dst[open-1] == '{' && dst[open] == ',' {
+		dst = append(dst[:open], dst[open+1:]...) // no _index: the next member is the first
+	}
+	return dst
+}

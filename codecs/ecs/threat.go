@@ -1,0 +1,107 @@
+package ecs
+
+import (
+	"bytes"
+
+	"github.com/adrian207/siemd/codecs/fields"
+	"github.com/adrian207/siemd/codecs/json"
+)
+
+// appendThreat appends the fields of ATT&CK. ECS wants arrays, even for one
+// value, and the parent of a sub-technique beside it.
+func appendThreat(dst []byte, m *fields.Mitre) []byte {
+	dst, threat := begin(dst, `"threat":{"framework":"MITRE ATT&CK"`)
+	dst, tactic := begin(dst, `"tactic":{`)
+	dst = appendLabels(dst, m, fields.Tactics)
+	dst = tactic.end(dst, '}')
+
+	dst, technique := begin(dst, `"technique":{`)
+	dst = appendLabels(dst, m, fields.Techniques)
+	dst, sub := begin(dst, `"subtechnique":{`)
+	dst = appendLabels(dst, m, fields.SubTechniques)
+	dst = sub.end(dst, '}')
+	dst = technique.end(dst, '}')
+
+	return threat.end(dst, '}')
+}
+
+// appendLabels appends the arrays id and name of one part of ATT&CK.
+func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
+	dst, ids := begin(dst, `"id":[`)
+	if part == fields.SubTechniques {
+		m.Each(fields.Techniques, func(l fields.Label) {
+			if parent(l.ID) != nil {
+				dst = ids.add(dst, l.ID)
+			}
+		})
+	}
+	m.Each(part, func(l fields.Label) {
+		if p := parent(l.ID); p != nil && part == fields.Techniques {
+			dst = ids.addParent(dst, p)
+		} else {
+			dst = ids.add(dst, l.ID)
+		}
+	})
+	dst = ids.end(dst, ']')
+	dst, names := begin(dst, `"name":[`)
+	m.Each(part, func(l fields.Label) { dst = names.add(dst, l.Name) })
+	return names.end(dst, ']')
+}
+
+// parent is the technique, without the closing quote, of a sub-technique such
+// as "T1110.001", and nil for anything else.
+func parent(id fields.Value) []byte {
+	if json.KindOf(id) != json.String || len(id) < 2 || id[1] != 'T' {
+		return nil
+	}
+	dot := bytes.IndexByte(id, '.')
+	if dot < 0 {
+		return nil
+	}
+	return id[:dot]
+}
+
+// A list is an object or array being written. If nothing is put into it, no trace of it stays.
+type list struct {
+	start, inside int
+}
+
+// begin opens a list behind what is there.
+func begin(dst []byte, opening string) ([]byte, list) {
+	start := len(dst)
+	dst = append(comma(dst), opening...)
+	return dst, list{start, len(dst)}
+}
+
+// add appends a value as a string, unless it is absent or there already.
+func (l list) add(dst []byte, v fields.Value) []byte {
+	if v == nil || json.KindOf(v) == json.String && bytes.Contains(dst[l.inside:], v) {
+		return dst
+	}
+	return v.AppendJSON(comma(dst))
+}
+
+// addParent is add for a technique that lacks its closing quote.
+func (l list) addParent(dst, technique []byte) []byte {
+	n := len(dst)
+	dst = append(append(comma(dst), technique...), '"')
+	if id := dst[len(dst)-len(technique)-1:]; bytes.Contains(dst[l.inside:n], id) {
+		return dst[:n]
+	}
+	return dst
+}
+
+func (l list) end(dst []byte, closing byte) []byte {
+	if len(dst) == l.inside {
+		return dst[:l.start]
+	}
+	return append(dst, closing)
+}
+
+// comma separates what follows from what is there.
+func comma(dst []byte) []byte {
+	if c := dst[len(dst)-1]; c != '{' && c != '[' {
+		return append(dst, ',')
+	}
+	return dst
+}

@@ -1,0 +1,250 @@
+// Package fields takes out of an event, in one walk over its body, the members
+// that the line formats and ECS map, and renders them as text. It also holds
+// what all codecs share: scales of severity, times, and counters of repairs.
+//
+// Values are views into the event's body and live as long as it does. Nothing
+// allocates.
+package fields
+
+import (
+	"bytes"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/json"
+)
+
+// A Value is a raw JSON value, a view into the body. Nil means that the member
+// is absent; null and "" count as absent too.
+type Value []byte
+
+// A Kind is one of the three event types with a mapping of their own, or Other.
+type Kind uint8
+
+// The kinds. The zero value is Other.
+const (
+	Other Kind = iota
+	Anomaly
+	Risk
+	Compliance
+)
+
+// KindOf is the kind of events of a type.
+func KindOf(eventType []byte) Kind {
+	switch string(eventType) {
+	case "anomaly":
+		return Anomaly
+	case "risk_assessment":
+		return Risk
+	case "compliance_check":
+		return Compliance
+	}
+	return Other
+}
+
+// Fields are the mapped members of one event.
+type Fields struct {
+	Kind Kind
+
+	Title, Description Value
+	Recommendations    Value
+	RiskFactors        Value
+
+	AnomalyType, AnomalyScore, Confidence Value // anomaly.*
+	Method, Detector                      Value // detection.*
+
+	RiskScore, RiskLevel, PreviousScore, ScoreChange               Value // risk.*
+	SecurityPosture, ComplianceComponent, Vulnerability, Behaviour Value // risk_components.*
+
+	IsCompliant, ComplianceScore                  Value // compliance.*
+	PoliciesTotal, PoliciesPassed, PoliciesFailed Value
+	CriticalPolicies                              Value // violations.critical_policies
+
+	Mitre Mitre // mitre_attack
+}
+
+// Read fills f from e, whatever f held before. Members of a type other than
+// their container's own (an "anomaly" that is a string, say) are ignored.
+func (f *Fields) Read(e *agent.Event) {
+	*f = Fields{Kind: KindOf(e.Type)}
+	json.Walk(e.Body, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "title":
+			f.Title = present(v)
+		case "description":
+			f.Description = present(v)
+		case "recommendations":
+			f.Recommendations = present(v)
+		case "risk_factors":
+			f.RiskFactors = present(v)
+		case "anomaly":
+			f.anomaly(v)
+		case "detection":
+			f.detection(v)
+		case "risk":
+			f.risk(v)
+		case "risk_components":
+			f.components(v)
+		case "compliance":
+			f.compliance(v)
+		case "violations":
+			f.violations(v)
+		case "mitre_attack":
+			f.Mitre.read(v)
+		}
+		return true
+	})
+}
+
+func (f *Fields) anomaly(obj []byte) {
+	json.Walk(obj, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "type":
+			f.AnomalyType = present(v)
+		case "score":
+			f.AnomalyScore = present(v)
+		case "confidence":
+			f.Confidence = present(v)
+		}
+		return true
+	})
+}
+
+func (f *Fields) detection(obj []byte) {
+	json.Walk(obj, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "method":
+			f.Method = present(v)
+		case "detector":
+			f.Detector = present(v)
+		}
+		return true
+	})
+}
+
+func (f *Fields) risk(obj []byte) {
+	json.Walk(obj, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "total_score":
+			f.RiskScore = present(v)
+		case "level":
+			f.RiskLevel = present(v)
+		case "previous_score":
+			f.PreviousScore = present(v)
+		case "score_change":
+			f.ScoreChange = present(v)
+		}
+		return true
+	})
+}
+
+func (f *Fields) components(obj []byte) {
+	json.Walk(obj, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "security_posture":
+			f.SecurityPosture = present(v)
+		case "compliance":
+			f.ComplianceComponent = present(v)
+		case "vulnerability":
+			f.Vulnerability = present(v)
+		case "behavior":
+			f.Behaviour = present(v)
+		}
+		return true
+	})
+}
+
+func (f *Fields) compliance(obj []byte) {
+	json.Walk(obj, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "is_compliant":
+			f.IsCompliant = present(v)
+		case "score":
+			f.ComplianceScore = present(v)
+		case "policies_total":
+			f.PoliciesTotal = present(v)
+		case "policies_passed":
+			f.PoliciesPassed = present(v)
+		case "policies_failed":
+			f.PoliciesFailed = present(v)
+		}
+		return true
+	})
+}
+
+func (f *Fields) violations(obj []byte) {
+	json.Walk(obj, func(key, v []byte) bool {
+		if string(plain(key)) == "critical_policies" {
+			f.CriticalPolicies = present(v)
+		}
+		return true
+	})
+}
+
+// Score is the one figure that the kind is about, if it has one.
+func (f *Fields) Score() Value {
+	switch f.Kind {
+	case Anomaly:
+		return f.AnomalyScore
+	case Risk:
+		return f.RiskScore
+	case Compliance:
+		return f.ComplianceScore
+	}
+	return nil
+}
+
+// Outcome is "success" or "failure" for a compliance check that says so, else "".
+func (f *Fields) Outcome() string {
+	if f.Kind == Compliance {
+		switch string(f.IsCompliant) {
+		case "true", `"true"`:
+			return "success"
+		case "false", `"false"`:
+			return "failure"
+		}
+	}
+	return ""
+}
+
+// Headline is what an event without a title is called: a fixed text for risk
+// and compliance, else its type, else "event".
+func (f *Fields) Headline(e *agent.Event) []byte {
+	switch f.Kind {
+	case Risk:
+		return riskHeadline
+	case Compliance:
+		return complianceHeadline
+	}
+	return TypeOf(e)
+}
+
+var (
+	riskHeadline       = []byte("Risk assessment")
+	complianceHeadline = []byte("Compliance check")
+	event              = []byte("event")
+)
+
+// TypeOf is the event's type, or "event" if it has none.
+func TypeOf(e *agent.Event) []byte {
+	if len(e.Type) == 0 {
+		return event
+	}
+	return e.Type
+}
+
+// present is v, or nil if it counts as absent.
+func present(v []byte) Value {
+	if json.IsAbsent(v) {
+		return nil
+	}
+	return v
+}
+
+// plain is the text of a key. Only a key with escapes is copied.
+func plain(key []byte) []byte {
+	if bytes.IndexByte(key, '\\') < 0 {
+		return key
+	}
+	quoted := append(append([]byte{'"'}, key...), '"')
+	return json.Unquote(nil, quoted)
+}

@@ -1,0 +1,175 @@
+package fields
+
+import "github.com/adrian207/siemd/codecs/json"
+
+// Mitre is the event's mitre_attack: an object, or an array of them. Its
+// tactic and technique may each be a string, an object with id and name, or an
+// array of either. Ids and names are passed through and never checked against a list.
+type Mitre struct {
+	Tactic, TacticName             Value
+	Technique, TechniqueName       Value
+	SubTechnique, SubTechniqueName Value
+
+	list Value // the array, if mitre_attack is one
+}
+
+// A Label is an id with its name. One of the two may be nil, not both.
+type Label struct {
+	ID, Name Value
+}
+
+func (m *Mitre) read(v []byte) {
+	*m = Mitre{}
+	if json.KindOf(v) == json.Array {
+		m.list = v
+		return
+	}
+	json.Walk(v, func(key, v []byte) bool {
+		switch string(plain(key)) {
+		case "tactic":
+			m.Tactic = present(v)
+		case "tactic_name":
+			m.TacticName = present(v)
+		case "technique":
+			m.Technique = present(v)
+		case "technique_name":
+			m.TechniqueName = present(v)
+		case "sub_technique", "subtechnique":
+			m.SubTechnique = present(v)
+		case "sub_technique_name", "subtechnique_name":
+			m.SubTechniqueName = present(v)
+		}
+		return true
+	})
+}
+
+// IsZero reports whether the event names nothing of ATT&CK.
+func (m *Mitre) IsZero() bool {
+	return m.Tactic == nil && m.TacticName == nil && m.Technique == nil && m.TechniqueName == nil &&
+		m.SubTechnique == nil && m.SubTechniqueName == nil && m.list == nil
+}
+
+// A Part of ATT&CK.
+type Part uint8
+
+// The parts.
+const (
+	Tactics Part = iota
+	Techniques
+	SubTechniques
+)
+
+// Each calls f for each tactic, technique or sub-technique, in order. A
+// sub-technique given as a technique ("T1110.001") is one of the techniques.
+func (m *Mitre) Each(p Part, f func(Label)) {
+	id, name := m.part(p)
+	labels(id, name, f)
+	if m.list == nil {
+		return
+	}
+	json.Elements(m.list, func(v []byte) bool {
+		if json.KindOf(v) == json.Object {
+			var one Mitre
+			one.read(v)
+			id, name := one.part(p)
+			labels(id, name, f)
+		}
+		return true
+	})
+}
+
+func (m *Mitre) part(p Part) (id, name Value) {
+	switch p {
+	case Tactics:
+		return m.Tactic, m.TacticName
+	case Techniques:
+		return m.Technique, m.TechniqueName
+	}
+	return m.SubTechnique, m.SubTechniqueName
+}
+
+// labels reads the forms of a tactic or technique.
+func labels(v, names Value, f func(Label)) {
+	switch json.KindOf(v) {
+	case json.Array:
+		n := 0
+		json.Elements(v, func(item []byte) bool {
+			label(item, nth(names, n), f)
+			n++
+			return true
+		})
+	default:
+		label(v, names, f)
+	}
+}
+
+func label(v, name Value, f func(Label)) {
+	l := Label{ID: present(v), Name: name}
+	if json.KindOf(v) == json.Object {
+		l.ID = nil
+		json.Walk(v, func(key, v []byte) bool {
+			switch string(plain(key)) {
+			case "id", "uid":
+				l.ID = scalar(v)
+			case "name":
+				l.Name = scalar(v)
+			}
+			return true
+		})
+	}
+	if l.ID, l.Name = scalar(l.ID), scalar(l.Name); l.ID != nil || l.Name != nil {
+		f(l)
+	}
+}
+
+// nth is the name of the n-th of several ids: names is an array beside an
+// array, else it can only belong to the first.
+func nth(names Value, n int) Value {
+	if json.KindOf(names) != json.Array {
+		if n == 0 {
+			return names
+		}
+		return nil
+	}
+	var name Value
+	i := 0
+	json.Elements(names, func(v []byte) bool {
+		if i == n {
+			name = present(v)
+		}
+		i++
+		return i <= n
+	})
+	return name
+}
+
+// scalar is v unless it is absent or a composite.
+func scalar(v Value) Value {
+	switch json.KindOf(v) {
+	case json.None, json.Null, json.Array, json.Object:
+		return nil
+	}
+	return present(v)
+}
+
+// AppendText appends the ids of the tactics or techniques, joined with "; ";
+// one without an id is named. A sub-technique that has a member of its own
+// follows the techniques.
+func (m *Mitre) AppendText(dst []byte, p Part) []byte {
+	start := len(dst)
+	m.Each(p, func(l Label) { dst = join(dst, start, l) })
+	if p == Techniques {
+		m.Each(SubTechniques, func(l Label) { dst = join(dst, start, l) })
+	}
+	return dst
+}
+
+func join(dst []byte, start int, l Label) []byte {
+	if len(dst) > start {
+		dst = append(dst, "; "...)
+	}
+	if l.ID != nil {
+		return json.Text(dst, l.ID)
+	}
+	return json.Text(dst, l.Name)
+}

@@ -1,0 +1,168 @@
+package fields
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/adrian207/siemd/codecs/json"
+)
+
+// Plain is the text of v without a copy, if v needs no unescaping and no
+// joining. Otherwise ok is false and the text is to be had by AppendText.
+func (v Value) Plain() (text []byte, ok bool) {
+	switch json.KindOf(v) {
+	case json.String:
+		text = v[1 : len(v)-1]
+		return text, bytes.IndexByte(text, '\\') < 0
+	case json.Array, json.Object:
+		return nil, false
+	case json.Null:
+		return nil, true
+	}
+	return v, true
+}
+
+// AppendText appends the text of v: see json.Text.
+func (v Value) AppendText(dst []byte) []byte { return json.Text(dst, v) }
+
+// AppendJSON appends the text of v as a JSON string.
+func (v Value) AppendJSON(dst []byte) []byte {
+	if json.KindOf(v) == json.String {
+		return append(dst, v...)
+	}
+	if text, ok := v.Plain(); ok {
+		return json.AppendString(dst, text)
+	}
+	n := len(dst)
+	dst = v.AppendText(dst)
+	m := len(dst)
+	dst = json.AppendString(dst, dst[n:m])
+	return append(dst[:n], dst[m:]...)
+}
+
+// IsNumber reports whether v is a JSON number.
+func (v Value) IsNumber() bool { return json.KindOf(v) == json.Number }
+
+// FitsFloat reports whether v, a number, is within the range of a 32-bit float.
+func (v Value) FitsFloat() bool {
+	if len(v) <= 38 && bytes.IndexByte(v, 'e') < 0 && bytes.IndexByte(v, 'E') < 0 {
+		return true
+	}
+	_, err := strconv.ParseFloat(string(v), 32)
+	return err == nil
+}
+
+const (
+	lows  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// HasControl reports whether text has a C0 control character or DEL.
+func HasControl(text []byte) bool {
+	for len(text) >= 8 {
+		x := binary.LittleEndian.Uint64(text)
+		del := x ^ 0x7f*lows
+		// A byte below 0x20 borrows into its top bit; a byte of 0x80 or more has it set itself.
+		if ((x-0x20*lows)&^x|(del-lows)&^del)&highs != 0 {
+			return true
+		}
+		text = text[8:]
+	}
+	for _, c := range text {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// IsASCII reports whether text has no byte of 0x80 or more.
+func IsASCII(text []byte) bool {
+	for len(text) >= 8 {
+		if binary.LittleEndian.Uint64(text)&highs != 0 {
+			return false
+		}
+		text = text[8:]
+	}
+	for _, c := range text {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// AppendLine appends text with every control character as a space; CR and LF
+// together are one. U+0085, U+2028 and C1 controls stay.
+func AppendLine(dst, text []byte, r *Repairs) []byte {
+	if !HasControl(text) {
+		return append(dst, text...)
+	}
+	r.Add(ControlChar)
+	for i, c := range text {
+		switch {
+		case c == '\n' && i > 0 && text[i-1] == '\r':
+		case c < ' ' || c == 0x7f:
+			dst = append(dst, ' ')
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// AppendLine appends the text of v with every control character as a space.
+func (v Value) AppendLine(dst []byte, r *Repairs) []byte {
+	if text, ok := v.Plain(); ok {
+		return AppendLine(dst, text, r)
+	}
+	n := len(dst)
+	dst = v.AppendText(dst)
+	m := len(dst)
+	dst = AppendLine(dst, dst[n:m], r)
+	return append(dst[:n], dst[m:]...)
+}
+
+// Trim is text without leading and trailing spaces.
+func Trim(text []byte) []byte {
+	for len(text) > 0 && text[0] == ' ' {
+		text = text[1:]
+	}
+	for len(text) > 0 && text[len(text)-1] == ' ' {
+		text = text[:len(text)-1]
+	}
+	return text
+}
+
+// CutChars is the beginning of text with at most n characters.
+func CutChars(text []byte, n int) []byte {
+	if len(text) <= n {
+		return text
+	}
+	i := 0
+	for ; n > 0 && i < len(text); n-- {
+		_, size := utf8.DecodeRune(text[i:])
+		i += size
+	}
+	return text[:i]
+}
+
+// CutBytes is the longest beginning of text with at most n bytes that ends
+// where a character ends.
+func CutBytes(text []byte, n int) []byte {
+	if len(text) <= n {
+		return text
+	}
+	n = max(n, 0)
+	for i := n; i > n-utf8.UTFMax; i-- {
+		if i <= 0 {
+			return text[:0]
+		}
+		if utf8.RuneStart(text[i]) {
+			return text[:i]
+		}
+	}
+	return text[:n] // no UTF-8
+}

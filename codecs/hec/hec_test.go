@@ -1,0 +1,32 @@
+package hec
+
+import (
+	"testing"
+
+	"github.com/adrian207/siemd/codecs/internal/vectors"
+)
+
+func TestVectors(t *testing.T) {
+	n := 0
+	for _, v := range vectors.Load(t, "*") {
+		want, ok := v.Target(t, "hec")
+		if !ok {
+			continue
+		}
+		n++
+		t.Run(v.Name, func(t *testing.T) {
+			c, err := New(Config{App: v.AppOf(), Host: v.HostOf(), Sourcetype: "_json", Index: "zerotrust"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Encode(nil, vectors.Event(t, v.Raw(t)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			vectors.Equal(t, got, []byte(want.Body))
+		})
+	}
+	if n < 50 {
+		t.Errorf("only %d vectors", n)
+	}
+}

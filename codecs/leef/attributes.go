@@ -1,0 +1,163 @@
+package leef
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/fields"
+)
+
+// parseDelimiter gives the delimiter and how a LEEF 2.0 header names it.
+func parseDelimiter(s string) (delimiter rune, name string, err error) {
+	bad := func(why string) (rune, string, error) {
+		return 0, "", fmt.Errorf("delimiter: %q %s", s, why)
+	}
+	switch {
+	case s == "" || s == "\t" || s == "tab":
+		return '\t', "x09", nil
+	case utf8.RuneCountInString(s) == 1:
+		delimiter, _ = utf8.DecodeRuneInString(s)
+		name = s
+	default:
+		hex := strings.TrimPrefix(strings.TrimPrefix(s, "0"), "x")
+		n, err := strconv.ParseUint(hex, 16, 16)
+		if err != nil || len(hex) > 4 || len(hex) == len(s) {
+			return bad("is neither one character nor x and 1 to 4 hex digits")
+		}
+		delimiter, name = rune(n), s
+	}
+	switch {
+	case delimiter == '\t':
+	case delimiter < ' ' || delimiter == 0x7f:
+		return bad("is a control character that relays change; only the tab is common enough")
+	case delimiter == utf8.RuneError || !utf8.ValidRune(delimiter):
+		return bad("is no character")
+	case strings.ContainsRune("|= ", delimiter) || delimiter < utf8.RuneSelf && strings.ContainsRune(alphanumeric, delimiter):
+		return bad("occurs in every line")
+	}
+	return delimiter, name, nil
+}
+
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+// Milliseconds before 2001-09-09 have fewer than the 13 digits that QRadar
+// takes for a time, so earlier times are written out, with their pattern.
+const thirteenDigits = 1_000_000_000_000 * 1_000_000
+
+// attributes appends the attributes, the first without a delimiter in front.
+func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields) []byte {
+	dst = append(dst, "devTime="...)
+	if e.Time >= thirteenDigits {
+		dst = fields.AppendMillis(dst, e.Time)
+	} else {
+		dst = fields.AppendJava(dst, e.Time)
+		dst = c.key(dst, "devTimeFormat=")
+		dst = append(dst, "MMM dd yyyy HH:mm:ss.SSS z"...)
+	}
+	dst = c.key(dst, "sev=")
+	dst = append(dst, fields.CEFSeverity(e.Severity)...)
+	dst = c.text(dst, "cat=", e.Type)
+	dst = c.text(dst, "resource=", e.Source)
+	dst = c.text(dst, "externalId=", e.ID)
+	l.mark(len(dst))
+
+	switch f.Kind {
+	case fields.Anomaly:
+		dst = c.value(dst, l, "anomalyScore=", f.AnomalyScore)
+		dst = c.value(dst, l, "anomalyConfidence=", f.Confidence)
+		dst = c.value(dst, l, "detectionMethod=", f.Method)
+		dst = c.value(dst, l, "detector=", f.Detector)
+		if !f.Mitre.IsZero() {
+			n := len(dst)
+			dst = c.moved(f.Mitre.AppendText(dst, fields.Tactics), n, "mitreTactic=")
+			n = len(dst)
+			dst = c.moved(f.Mitre.AppendText(dst, fields.Techniques), n, "mitreTechnique=")
+			l.mark(len(dst))
+		}
+		dst = c.value(dst, l, "title=", f.Title)
+	case fields.Risk:
+		dst = c.value(dst, l, "riskLevel=", f.RiskLevel)
+		dst = c.value(dst, l, "riskScore=", f.RiskScore)
+		dst = c.value(dst, l, "previousRiskScore=", f.PreviousScore)
+		dst = c.value(dst, l, "riskScoreChange=", f.ScoreChange)
+		dst = c.value(dst, l, "riskFactors=", f.RiskFactors)
+	case fields.Compliance:
+		dst = c.value(dst, l, "isCompliant=", f.IsCompliant)
+		dst = c.value(dst, l, "complianceScore=", f.ComplianceScore)
+		dst = c.value(dst, l, "policiesTotal=", f.PoliciesTotal)
+		dst = c.value(dst, l, "policiesPassed=", f.PoliciesPassed)
+		dst = c.value(dst, l, "policiesFailed=", f.PoliciesFailed)
+		dst = c.value(dst, l, "criticalPolicies=", f.CriticalPolicies)
+	default:
+		dst = c.value(dst, l, "title=", f.Title)
+	}
+	n := len(dst)
+	if dst = c.value(dst, l, "msg=", f.Description); len(dst) > n {
+		l.msg = n + len(c.delimiter) + len("msg=")
+	}
+	return dst
+}
+
+func (c *Codec) key(dst []byte, key string) []byte {
+	return append(append(dst, c.delimiter...), key...)
+}
+
+// value appends an attribute, unless nothing is left of its value.
+func (c *Codec) value(dst []byte, l *line, key string, v fields.Value) []byte {
+	if v == nil {
+		return dst
+	}
+	if text, ok := v.Plain(); ok {
+		dst = c.text(dst, key, text)
+	} else {
+		n := len(dst)
+		dst = c.moved(v.AppendText(dst), n, key)
+	}
+	l.mark(len(dst))
+	return dst
+}
+
+// moved makes an attribute of the text that was appended at n.
+func (c *Codec) moved(dst []byte, n int, key string) []byte {
+	m := len(dst)
+	dst = c.text(dst, key, dst[n:m])
+	return append(dst[:n], dst[m:]...)
+}
+
+// text appends an attribute: one line, trimmed, without the delimiter.
+func (c *Codec) text(dst []byte, key string, text []byte) []byte {
+	start := len(dst)
+	if len(text) == 0 {
+		return dst
+	}
+	dst = c.key(dst, key)
+	n := len(dst)
+	dst = fields.AppendLine(dst, text, c.repairs)
+	if c.delimiter[0] != '\t' {
+		dst = c.blank(dst, n)
+	}
+	kept := fields.Trim(dst[n:])
+	if len(kept) == 0 {
+		return dst[:start]
+	}
+	return dst[:n+copy(dst[n:], kept)]
+}
+
+// blank replaces the delimiter by a space in what was appended at n.
+func (c *Codec) blank(dst []byte, n int) []byte {
+	for {
+		i := bytes.Index(dst[n:], c.delimiter)
+		if i < 0 {
+			return dst
+		}
+		c.repairs.Add(fields.ControlChar)
+		n += i
+		dst[n] = ' '
+		n++
+		dst = append(dst[:n], dst[n+len(c.delimiter)-1:]...)
+	}
+}

@@ -1,0 +1,41 @@
+package rfc5424
+
+import (
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/fields"
+)
+
+// AppendText appends what people read of an event, on one line: the figures of
+// a risk assessment or a compliance check, else the title, else the headline.
+func AppendText(dst []byte, e *agent.Event, f *fields.Fields, r *fields.Repairs) []byte {
+	start := len(dst)
+	switch f.Kind {
+	case fields.Risk:
+		dst = figure(dst, start, "level=", f.RiskLevel, r)
+		dst = figure(dst, start, "total_score=", f.RiskScore, r)
+		dst = figure(dst, start, "previous_score=", f.PreviousScore, r)
+		dst = figure(dst, start, "score_change=", f.ScoreChange, r)
+	case fields.Compliance:
+		dst = figure(dst, start, "is_compliant=", f.IsCompliant, r)
+		dst = figure(dst, start, "score=", f.ComplianceScore, r)
+		dst = figure(dst, start, "policies_failed=", f.PoliciesFailed, r)
+		dst = figure(dst, start, "policies_total=", f.PoliciesTotal, r)
+	}
+	if len(dst) > start {
+		return dst
+	}
+	if f.Title != nil {
+		return f.Title.AppendLine(dst, r)
+	}
+	return fields.AppendLine(dst, f.Headline(e), r)
+}
+
+func figure(dst []byte, start int, name string, v fields.Value, r *fields.Repairs) []byte {
+	if v == nil {
+		return dst
+	}
+	if len(dst) > start {
+		dst = append(dst, ' ')
+	}
+	return v.AppendLine(append(dst, name...), r)
+}
