@@ -1,0 +1,220 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// ErrDamaged says that a block's events cannot be had: its bytes are not
+// those that were written. They count as expired.
+var ErrDamaged = errors.New("the block is damaged")
+
+// A Block is a run of events with consecutive sequence numbers, as it was
+// fsynced. It is reference counted: whoever got it from a Reader releases it,
+// and its events are valid until the last Release. It may be shared between
+// goroutines, and is read only.
+type Block struct {
+	header header
+	seg    *segment // where its entry begins; nil for a hole
+	begin  int64
+	end    int64 // of its entry
+	lost   atomic.Bool
+	refs   atomic.Int32
+	log    *Log
+
+	mu   sync.Mutex // guards below, while the payload is fetched
+	raw  *buffer    // the payload, decompressed; nil until it is needed
+	file *file      // where it is otherwise
+	at   int64      // offset of the payload in the segment
+}
+
+func newBlock(l *Log, h *header) *Block {
+	b := &Block{header: *h, log: l}
+	b.header.inputs = slices.Clone(h.inputs)
+	b.refs.Store(1)
+	return b
+}
+
+// lostBlock stands for events that cannot be delivered.
+func lostBlock(first, last uint64) *Block {
+	b := &Block{header: header{first: first, count: uint32(last - first + 1)}}
+	b.lost.Store(true)
+	b.refs.Store(1)
+	return b
+}
+
+// First is the sequence number of the first event. It may lie before the
+// cursor of the reader, whose user skips what it is finished with.
+func (b *Block) First() uint64 { return b.header.first }
+
+// Last is the sequence number of the last event.
+func (b *Block) Last() uint64 { return b.header.next() - 1 }
+
+// Count is the number of events.
+func (b *Block) Count() int { return int(b.header.count) }
+
+// Size is the number of bytes that the events take in memory.
+func (b *Block) Size() int { return int(b.header.raw) }
+
+// Time is when the block was written, UTC nanoseconds.
+func (b *Block) Time() int64 { return b.header.time }
+
+// Targets names the outputs that the events are for. Nil: all that want them.
+func (b *Block) Targets() []string { return b.header.targets }
+
+// For reports whether the events are for the output of that name.
+func (b *Block) For(output string) bool { return forOutput(b.header.targets, output) }
+
+func forOutput(targets []string, output string) bool {
+	return len(targets) == 0 || slices.Contains(targets, output)
+}
+
+// Lost reports that First to Last cannot be delivered, because their bytes
+// are damaged or gone. They count as expired. A block can turn out to be lost
+// only in Events.
+func (b *Block) Lost() bool { return b.lost.Load() }
+
+// Has reports whether want is true for the type and severity of at least one
+// event, without reading the events. If the block does not know its kinds it
+// says yes.
+func (b *Block) Has(want func(typ []byte, severity agent.Severity) bool) bool {
+	if len(b.header.kinds) == 0 {
+		return true
+	}
+	for i := range b.header.kinds {
+		if want(b.header.kinds[i].typ, b.header.kinds[i].severity) {
+			return true
+		}
+	}
+	return false
+}
+
+// Retain adds a reference.
+func (b *Block) Retain() { b.refs.Add(1) }
+
+// Release gives a reference back. After the last one the events are gone.
+func (b *Block) Release() {
+	switch n := b.refs.Add(-1); {
+	case n == 0:
+		if b.raw != nil {
+			b.raw.release()
+			b.raw = nil
+		}
+		if b.file != nil {
+			b.file.release()
+			b.file = nil
+		}
+	case n < 0:
+		panic("wal: block released twice")
+	}
+}
+
+// Events appends all events of the block to dst. Their bytes are views into
+// the block. The error wraps ErrDamaged, and Lost is true from then on, if the
+// payload is not what was written; any other error is the disk's, and trying
+// again may help.
+func (b *Block) Events(dst []agent.Event) ([]agent.Event, error) {
+	if b.Lost() {
+		return dst, ErrDamaged
+	}
+	if err := b.load(); err != nil {
+		return dst, err
+	}
+	events, err := b.decode(dst)
+	if err != nil {
+		b.fail()
+		return dst, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return events, nil
+}
+
+// load fetches the payload from the file, if it is not in memory yet.
+func (b *Block) load() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.raw != nil {
+		return nil
+	}
+	stored := newBuffer(int(b.header.stored))
+	defer stored.release()
+	stored.b = stored.b[:b.header.stored]
+	if err := b.file.readFull(stored.b, b.at); err != nil {
+		if !errors.Is(err, errShort) {
+			return err
+		}
+		b.fail()
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	raw, err := payloadOf(&b.header, stored)
+	if err != nil {
+		b.fail()
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	b.raw = raw
+	return nil
+}
+
+// payloadOf checks and decompresses what is stored.
+func payloadOf(h *header, stored *buffer) (*buffer, error) {
+	if crc32.Checksum(stored.b, castagnoli) != h.crc {
+		return nil, errors.New("the payload's checksum is wrong")
+	}
+	if h.codec == codecNone {
+		if len(stored.b) != int(h.raw) {
+			return nil, errBadPayload
+		}
+		stored.retain()
+		return stored, nil
+	}
+	raw := newBuffer(int(h.raw))
+	var err error
+	if raw.b, err = decompress(raw.b, h.codec, stored.b, int(h.raw)); err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// fail marks the block as lost, and tells the log once.
+func (b *Block) fail() {
+	if !b.lost.Swap(true) && b.log != nil {
+		b.log.blockDamaged(b)
+	}
+}
+
+func (b *Block) decode(dst []agent.Event) ([]agent.Event, error) {
+	first := len(dst)
+	dst = slices.Grow(dst, b.Count())
+	seq := b.header.first
+	for d := (decoder{b: b.raw.b}); len(d.b) > 0; {
+		count, input := d.uvarint(), d.uvarint()
+		base := d.varint()
+		src := d.bytes(d.uvarint())
+		if d.bad || input >= uint64(len(b.header.inputs)) || count > uint64(b.Count()-(len(dst)-first)) {
+			return dst, errBadEvent
+		}
+		name := b.header.inputs[input]
+		for range count {
+			dst = dst[:len(dst)+1]
+			e := &dst[len(dst)-1]
+			*e = agent.Event{Seq: seq, Input: name}
+			var err error
+			if src, err = decodeEvent(src, e, base); err != nil {
+				return dst, err
+			}
+			seq++
+		}
+		if len(src) > 0 {
+			return dst, errBadEvent
+		}
+	}
+	if len(dst)-first != b.Count() {
+		return dst, errBadEvent
+	}
+	return dst, nil
+}

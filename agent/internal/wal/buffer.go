@@ -1,0 +1,52 @@
+package wal
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// Buffers come in powers of two from 4 KiB to 4 MiB. Larger ones are left to
+// the garbage collector: they are rare, and a pool would keep them for ever.
+const (
+	minBufferBits = 12
+	maxBufferBits = 22
+)
+
+var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
+
+// A buffer is a reference counted slice. The last release gives it back to
+// its pool, so nobody may look at it afterwards.
+type buffer struct {
+	b     []byte
+	class int // index of its pool, -1: none
+	refs  atomic.Int32
+}
+
+// newBuffer is an empty buffer with room for n bytes and one reference.
+func newBuffer(n int) *buffer {
+	class := max(bits.Len(uint(max(n, 1)-1)), minBufferBits) - minBufferBits
+	if class >= len(bufferPools) {
+		buf := &buffer{b: make([]byte, 0, n), class: -1}
+		buf.refs.Store(1)
+		return buf
+	}
+	buf, _ := bufferPools[class].Get().(*buffer)
+	if buf == nil {
+		buf = &buffer{b: make([]byte, 0, 1<<(class+minBufferBits)), class: class}
+	}
+	buf.b = buf.b[:0]
+	buf.refs.Store(1)
+	return buf
+}
+
+func (buf *buffer) retain() { buf.refs.Add(1) }
+
+func (buf *buffer) release() {
+	switch n := buf.refs.Add(-1); {
+	case n == 0 && buf.class >= 0:
+		bufferPools[buf.class].Put(buf)
+	case n < 0:
+		panic("wal: buffer released twice")
+	}
+}

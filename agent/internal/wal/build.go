@@ -1,0 +1,92 @@
+package wal
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+)
+
+// maxRunHeader is the most that the header of a run takes.
+const maxRunHeader = 4 * binary.MaxVarintLen64
+
+// written is a block that is in the file and waits for its fsync.
+type written struct {
+	block   *Block // as readers that have caught up will see it
+	commits []*Commit
+	seg     *segment
+	end     int64 // where the entry ends in the segment
+}
+
+// build makes one block of a batch, as a log entry in l.entry and as readers
+// see it, and recycles the chunks.
+func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
+	w := &written{commits: make([]*Commit, len(batch))}
+	size, runs := 0, 0
+	for _, c := range batch {
+		size += len(c.buf)
+		runs += len(c.runs)
+	}
+	raw := newBuffer(size + runs*maxRunHeader)
+	h := header{number: number, first: first, durable: durable, time: l.opts.Now().UnixNano(), targets: batch[0].targets}
+	l.table.reset()
+	for i, c := range batch {
+		for j := range c.runs {
+			r := &c.runs[j]
+			end := len(c.buf)
+			if j+1 < len(c.runs) {
+				end = c.runs[j+1].start
+			}
+			raw.b = appendRun(raw.b, h.inputIndex(r.input), r, c.buf[r.start:end])
+		}
+		l.table.merge(&c.kinds)
+		h.marks = append(h.marks, c.marks...)
+		cm := c.commit
+		if c.count > 0 {
+			cm.first, cm.last = h.next(), h.next()+uint64(c.count)-1
+			h.count += uint32(c.count)
+		}
+		w.commits[i] = cm
+		c.recycle()
+	}
+	h.raw = uint32(len(raw.b))
+	h.tooKinds = l.table.over
+	h.kinds = l.table.list
+
+	// The payload comes first, since the header holds its checksum.
+	l.payload, h.codec = compress(l.payload[:0], l.codec, raw.b)
+	h.stored, h.crc = uint32(len(l.payload)), crc32.Checksum(l.payload, castagnoli)
+	l.entry = append(appendHeader(l.entry[:0], &h), l.payload...)
+
+	h.kinds = cloneKinds(h.kinds) // the table is reused
+	if h.tooKinds {
+		h.kinds = nil
+	}
+	w.block = newBlock(l, &h)
+	w.block.raw = raw
+	return w
+}
+
+// A run in the payload: count, index of the input's name, base time, size, events.
+func appendRun(dst []byte, input int, r *run, events []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(r.count))
+	dst = binary.AppendUvarint(dst, uint64(input))
+	dst = binary.AppendVarint(dst, r.base)
+	dst = binary.AppendUvarint(dst, uint64(len(events)))
+	return append(dst, events...)
+}
+
+func (h *header) inputIndex(name string) int {
+	if i := slices.Index(h.inputs, name); i >= 0 {
+		return i
+	}
+	h.inputs = append(h.inputs, name)
+	return len(h.inputs) - 1
+}
+
+func cloneKinds(list []kind) []kind {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].typ = slices.Clone(out[i].typ)
+	}
+	return out
+}

@@ -1,0 +1,2 @@
+// Package wal is the durable log between inputs and outputs.
+package wal

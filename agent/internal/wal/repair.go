@@ -1,0 +1,257 @@
+package wal
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// A plan is what a log's directory holds and what must be done before it can
+// be opened. Making it touches nothing.
+type plan struct {
+	segs   []*segment // that hold blocks, in order; the last may be empty
+	strays []string   // files that are none of ours, or hold no block
+	last   position   // after the last block that was found
+	scraps []scrap    // to be set aside
+	tail   *segment   // the last of segs
+	cutTo  int64      // size that the tail is to be cut to, or -1
+	seal   bool       // go on in a new segment: the tail has good blocks behind damage
+	torn   bool       // the last scrap is the end of the tail, perhaps an unfinished write
+}
+
+// A scrap is bytes of a segment that are no block.
+type scrap struct {
+	seg      *segment
+	from, to int64
+}
+
+// survey reads a directory as far as opening it needs: the head of each
+// segment, and from the end backward all bytes until there is a good block.
+func survey(dir string) (*plan, error) {
+	segs, strays, err := listSegments(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{strays: strays, cutTo: -1, last: position{0, 1}}
+	high := uint64(maxNumber)
+	found := false
+	for i := len(segs) - 1; i >= 0; i-- {
+		s := segs[i]
+		blocks := 0
+		if found {
+			blocks, err = surveyHead(s, high)
+		} else {
+			blocks, err = p.surveyWhole(s, high, i == len(segs)-1)
+			found = blocks > 0
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case blocks == 0 && i < len(segs)-1:
+			p.strays = append(p.strays, filepath.Base(s.path))
+			continue
+		}
+		high = s.index
+		p.segs = append(p.segs, s)
+	}
+	slices.Reverse(p.segs)
+	return p, nil
+}
+
+// surveyHead finds the first block of a finished segment.
+func surveyHead(s *segment, high uint64) (blocks int, err error) {
+	f, err := openFile(s.path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	sc := scanner{f: f, limit: s.size, low: s.index, high: high}
+	ok, err := sc.next()
+	if !ok || err != nil {
+		return 0, err
+	}
+	s.first, s.time, s.done = sc.h.first, sc.h.time, true
+	return 1, nil
+}
+
+// surveyWhole checks every byte of a segment.
+func (p *plan) surveyWhole(s *segment, high uint64, tail bool) (blocks int, err error) {
+	f, err := openFile(s.path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	s.done = !tail
+	if tail {
+		p.tail = s
+		p.last.block = s.index - 1
+	}
+	sc := scanner{f: f, limit: s.size, low: s.index, high: high}
+	end := int64(0)
+	for {
+		ok, err := sc.next()
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			break
+		}
+		if end < sc.begin {
+			p.scraps = append(p.scraps, scrap{s, end, sc.begin})
+			p.seal = p.seal || tail
+		}
+		if err := sc.payload(); err != nil {
+			if !isDamage(err) {
+				return 0, err
+			}
+			// Its header is good and its numbers are taken: it stays in its place.
+			p.scraps = append(p.scraps, scrap{s, sc.begin, sc.off})
+		}
+		if blocks++; blocks == 1 {
+			s.first, s.time = sc.h.first, sc.h.time
+		}
+		p.last = position{max(p.last.block, sc.h.number), max(p.last.seq, sc.h.next())}
+		end = sc.off
+	}
+	if end < s.size {
+		p.scraps = append(p.scraps, scrap{s, end, s.size})
+		p.torn = tail
+		if tail && !p.seal {
+			p.cutTo = end
+		}
+	}
+	return blocks, nil
+}
+
+// open repairs the directory and opens the log in it.
+func (l *Log) open() error {
+	st, lost, err := l.loadState()
+	if err != nil {
+		return err
+	}
+	p, err := survey(l.dir)
+	if err != nil {
+		return err
+	}
+	// Nothing was touched above this line.
+	l.sweepTemps()
+	for _, name := range p.strays {
+		if err := l.setAside(name); err != nil {
+			return err
+		}
+	}
+	for i, c := range p.scraps {
+		// The end of the tail is an unfinished write, unless the state knows better.
+		unfinished := p.torn && i == len(p.scraps)-1 && st.Block <= p.last.block
+		l.quarantine(c.seg, c.from, c.to, unfinished)
+	}
+	l.segs = p.segs
+	l.durable = p.last
+	if err := l.mendTail(p, st); err != nil {
+		return err
+	}
+	l.adopt(st, lost)
+	if err := l.recoverMarks(st); err != nil {
+		return err
+	}
+	for _, s := range l.segs {
+		s.named.Store(true)
+	}
+	if err := l.openTail(); err != nil {
+		return err
+	}
+	if err := l.disk.syncDir(l.opts.Dir); err != nil {
+		return err
+	}
+	return l.saveState()
+}
+
+// mendTail cuts what is no block off the end of the last segment, makes the
+// rest durable, and decides whether it can be appended to.
+func (l *Log) mendTail(p *plan, st *state) error {
+	s := p.tail
+	if s == nil {
+		return nil
+	}
+	if p.cutTo >= 0 {
+		if err := l.disk.truncate(s.path, p.cutTo); err != nil {
+			return err
+		}
+		s.size, s.written = p.cutTo, p.cutTo
+	}
+	if err := l.syncPath(s.path); err != nil {
+		return err
+	}
+	s.done = p.seal || s.size >= int64(l.opts.SegmentSize) || st.Block > p.last.block
+	if s.size > 0 {
+		return nil
+	}
+	s.first = max(p.last.seq, st.NextSeq)
+	if s.done {
+		l.segs = l.segs[:len(l.segs)-1]
+		return l.disk.remove(s.path)
+	}
+	return nil
+}
+
+func (l *Log) syncPath(path string) error {
+	f, err := l.disk.open(path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return l.disk.sync(f)
+}
+
+// sweepTemps removes files that were never finished.
+func (l *Log) sweepTemps() {
+	for _, pattern := range []string{filepath.Join(l.opts.Dir, "state.json*.tmp"), filepath.Join(l.dir, "*.tmp")} {
+		names, _ := filepath.Glob(pattern)
+		for _, name := range names {
+			os.Remove(name)
+		}
+	}
+}
+
+// openTail makes tidwall's log append to the last segment, or to a new one
+// behind it if that is done. Directory and file are durable when it returns.
+func (l *Log) openTail() error {
+	l.mu.Lock()
+	s := &segment{index: l.durable.block + 1, first: l.durable.seq, path: segmentPath(l.dir, l.durable.block+1)}
+	fresh := len(l.segs) == 0 || l.segs[len(l.segs)-1].done
+	if fresh {
+		l.segs = append(l.segs, s)
+	}
+	tail := l.segs[len(l.segs)-1]
+	l.mu.Unlock()
+	if fresh {
+		f, err := l.disk.open(s.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	if err := l.disk.syncDir(l.dir); err != nil {
+		return err
+	}
+	tail.named.Store(true)
+	tw, err := l.openTidwall()
+	if err != nil {
+		return err
+	}
+	if last, err := tw.LastIndex(); err != nil || last != l.durable.block {
+		tw.Close()
+		return errors.Join(errors.New("the log's own index does not fit its blocks"), err)
+	}
+	if tail.f, err = l.disk.open(tail.path, os.O_RDWR); err != nil {
+		tw.Close()
+		return err
+	}
+	l.tw = tw
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nextBlock, l.nextSeq, l.stale = l.durable.block+1, l.durable.seq, 0
+	l.countBytesLocked()
+	return nil
+}

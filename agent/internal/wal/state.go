@@ -1,0 +1,294 @@
+package wal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+const stateVersion = 1
+
+// state is what is in state.json, besides its checksum.
+type state struct {
+	Version    int                    `json:"version"`
+	Generation uint64                 `json:"generation"`
+	Time       time.Time              `json:"time"`
+	NextSeq    uint64                 `json:"next_seq"`
+	Block      uint64                 `json:"block"` // marks and counts below include all blocks to this one
+	Cursors    map[string]cursorState `json:"cursors"`
+	Marks      map[string][]byte      `json:"marks"`
+}
+
+type cursorState struct {
+	Start  uint64 `json:"start"`
+	Seq    uint64 `json:"seq"`
+	Ahead  uint64 `json:"foreign_ahead,omitempty"`
+	Counts Counts `json:"counts"`
+}
+
+type stateFile struct {
+	CRC   string          `json:"crc32c"` // of the bytes of state
+	State json.RawMessage `json:"state"`
+}
+
+// saved is what truncation may rely on: it holds in both generations.
+type saved struct {
+	generation uint64
+	cursors    map[string]uint64 // the lower of both
+	block      uint64            // the lower of both
+	newest     *state
+	changed    bool // memory is ahead of the newest generation
+	stale      bool // the older generation differs from the newest
+}
+
+func (l *Log) statePath() string { return filepath.Join(l.opts.Dir, "state.json") }
+
+// loadState reads the newest intact generation. lost: there was a state, but
+// none of its generations is intact, or there is a log without any.
+func (l *Log) loadState() (st *state, lost bool, err error) {
+	found := false
+	for _, path := range []string{l.statePath(), l.statePath() + ".old"} {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, false, err
+		}
+		found = true
+		s, err := decodeState(data)
+		if errors.Is(err, ErrNewer) {
+			return nil, false, fmt.Errorf("%s: %w", path, err)
+		}
+		if err != nil {
+			l.log.Warn("state file is damaged", "path", path, "err", err)
+			l.damage.states++
+			continue
+		}
+		if st == nil || s.Generation > st.Generation {
+			st = s
+		}
+	}
+	if st != nil {
+		return st, false, nil
+	}
+	return &state{Version: stateVersion, NextSeq: 1}, found, nil
+}
+
+func decodeState(data []byte) (*state, error) {
+	var f stateFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, err
+	}
+	if f.CRC != stateSum(f.State) {
+		return nil, errors.New("the checksum is wrong")
+	}
+	var st state
+	// The version first: what a newer one wrote may not even decode.
+	var v struct{ Version int }
+	if err := json.Unmarshal(f.State, &v); err != nil {
+		return nil, err
+	}
+	if v.Version > stateVersion {
+		return nil, fmt.Errorf("state version %d: %w", v.Version, ErrNewer)
+	}
+	if err := json.Unmarshal(f.State, &st); err != nil {
+		return nil, err
+	}
+	return &st, nil
+}
+
+func stateSum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }
+
+func encodeState(st *state) ([]byte, error) {
+	inner, err := json.Marshal(st)
+	if err != nil {
+		return nil, err
+	}
+	return append(fmt.Appendf(nil, `{"crc32c":%q,"state":%s}`, stateSum(inner), inner), '\n'), nil
+}
+
+// adopt takes over cursors, marks and numbers. Numbers only go forward: what a
+// reader may have seen is never given again.
+func (l *Log) adopt(st *state, lost bool) {
+	l.fresh = lost || (st.Generation == 0 && l.durable.seq > 1)
+	if l.fresh {
+		l.log.Error("the saved state is lost: outputs start at the oldest event in the log")
+	}
+	l.durable.block = max(l.durable.block, st.Block)
+	l.durable.seq = max(l.durable.seq, st.NextSeq)
+	for name, c := range st.Cursors {
+		l.durable.seq = max(l.durable.seq, c.Seq)
+		l.cursors[name] = &Cursor{log: l, name: name, start: c.Start, seq: c.Seq, told: c.Seq, counts: c.Counts, ahead: c.Ahead}
+	}
+	maps.Copy(l.marks, st.Marks)
+	l.saved = saved{generation: st.Generation, cursors: map[string]uint64{}, stale: true}
+}
+
+// snapshotLocked is the state as it is now.
+func (l *Log) snapshotLocked() *state {
+	st := &state{
+		Version: stateVersion, Generation: l.saved.generation + 1, Time: l.opts.Now().UTC(),
+		NextSeq: l.durable.seq, Block: l.durable.block,
+		Cursors: make(map[string]cursorState, len(l.cursors)), Marks: maps.Clone(l.marks),
+	}
+	for name, c := range l.cursors {
+		st.Cursors[name] = cursorState{Start: c.start, Seq: c.seq, Ahead: c.ahead, Counts: c.counts}
+	}
+	return st
+}
+
+// saveState writes a new generation, if there is anything new. It is called
+// by one goroutine at a time.
+func (l *Log) saveState() error {
+	l.mu.Lock()
+	if !l.saved.changed && !l.saved.stale && l.saved.newest != nil {
+		l.mu.Unlock()
+		return nil
+	}
+	st := l.snapshotLocked()
+	changed := l.saved.changed
+	l.saved.changed = false
+	l.mu.Unlock()
+	err := l.writeState(st)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.saved.changed = true
+		return err
+	}
+	old := l.saved.newest
+	l.saved.stale = changed || old == nil
+	l.saved.generation, l.saved.newest, l.saved.block = st.Generation, st, st.Block
+	low := map[string]uint64{}
+	for name, c := range st.Cursors {
+		low[name] = c.Seq
+	}
+	if old != nil {
+		l.saved.block = min(l.saved.block, old.Block)
+		for name, c := range old.Cursors {
+			if seq, ok := low[name]; ok {
+				low[name] = min(seq, c.Seq)
+			}
+		}
+	} else {
+		l.saved.block = 0
+	}
+	l.saved.cursors = low
+	return nil
+}
+
+// writeState keeps the generation before as state.json.old.
+func (l *Log) writeState(st *state) error {
+	data, err := encodeState(st)
+	if err != nil {
+		return err
+	}
+	path := l.statePath()
+	// The new one is complete on disk before the old one loses its name.
+	next := path + ".next"
+	if err := l.disk.writeFile(next, data); err != nil {
+		return err
+	}
+	if err := l.disk.rename(path, path+".old"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := l.disk.rename(next, path); err != nil {
+		return err
+	}
+	return l.disk.syncDir(l.opts.Dir)
+}
+
+// changedLocked notes that there is something to save.
+func (l *Log) changedLocked() {
+	l.saved.changed = true
+}
+
+// recoverMarks applies the blocks that the state does not know yet.
+func (l *Log) recoverMarks(st *state) error {
+	return l.walk(st.Block, func(h *header) {
+		l.applyMarksLocked(h)
+		for _, c := range l.cursors {
+			if !forOutput(h.targets, c.name) && h.next() > c.seq {
+				c.ahead += h.next() - max(h.first, c.seq)
+			}
+		}
+	})
+}
+
+// walk calls f for the header of each block above number after, as far as
+// they are durable. A block that cannot be read is left out.
+func (l *Log) walk(after uint64, f func(*header)) error {
+	l.mu.Lock()
+	segs := slices.Clone(l.segs)
+	l.mu.Unlock()
+	return l.walkSegments(segs, after, f)
+}
+
+func (l *Log) walkSegments(segs []*segment, after uint64, f func(*header)) error {
+	l.mu.Lock()
+	sizes := make([]int64, len(segs))
+	for i, s := range segs {
+		sizes[i] = s.size
+	}
+	l.mu.Unlock()
+	for i, s := range segs {
+		high := uint64(maxNumber)
+		if i+1 < len(segs) {
+			high = segs[i+1].index
+		}
+		if high <= after+1 {
+			continue
+		}
+		in, err := openFile(s.path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		sc := scanner{f: in, limit: sizes[i], low: s.index, high: high}
+		for {
+			ok, err := sc.next()
+			if err != nil {
+				in.release()
+				return err
+			}
+			if !ok {
+				break
+			}
+			if sc.h.number > after {
+				f(&sc.h)
+			}
+		}
+		in.release()
+	}
+	return nil
+}
+
+func (l *Log) applyMarksLocked(h *header) {
+	for _, m := range h.marks {
+		if m.Pos == nil {
+			delete(l.marks, m.Key)
+		} else {
+			l.marks[m.Key] = m.Pos
+		}
+	}
+}
+
+// Marks are the durable marks whose keys begin with prefix.
+func (l *Log) Marks(prefix string) map[string][]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[string][]byte{}
+	for key, pos := range l.marks {
+		if len(key) >= len(prefix) && key[:len(prefix)] == prefix {
+			out[key] = pos
+		}
+	}
+	return out
+}
