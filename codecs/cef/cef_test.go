@@ -42,3 +42,14 @@ func TestVectors(t *testing.T) {
 		t.Errorf("only %d vectors", n)
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	c, err := New(Config{
+		HeaderConfig: rfc5424.HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host},
+		Vendor:       vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version, MaxMessage: 65536,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	vectors.Encode(b, c)
+}

@@ -6,9 +6,12 @@ import (
 	"github.com/adrian207/siemd/codecs/fields"
 )
 
-// header appends a header field: one line, trimmed, at most limit characters,
+// headerField appends a header field: one line, trimmed, at most limit characters,
 // with backslash and pipe escaped, and = not.
 func (c *Codec) headerField(dst, value []byte, limit int) []byte {
+	if fields.IsClean(value, '\\', '|', 0) {
+		return append(dst, c.cut(value, limit)...)
+	}
 	if fields.HasControl(value) {
 		n := len(dst)
 		dst = fields.AppendLine(dst, value, c.repairs)
@@ -30,6 +33,9 @@ func (c *Codec) headerField(dst, value []byte, limit int) []byte {
 // appendValue appends the value of a pair: trimmed, at most limit characters
 // (0: any number), with backslash and = escaped, line ends as \n and \r, and pipes not escaped.
 func (c *Codec) appendValue(dst, value []byte, limit int) []byte {
+	if fields.IsClean(value, '\\', '=', 0) {
+		return append(dst, c.cut(value, limit)...)
+	}
 	if fields.HasControl(value) {
 		n := len(dst)
 		dst = c.appendLines(dst, value)

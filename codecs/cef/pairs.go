@@ -90,13 +90,9 @@ func (c *Codec) attack(dst []byte, f *fields.Fields) []byte {
 
 func (c *Codec) anomaly(dst []byte, l *line, f *fields.Fields) []byte {
 	if !f.Mitre.IsZero() {
-		n := len(dst)
-		dst = c.moved(f.Mitre.AppendText(dst, fields.Tactics), n, " cs1=", maxCustom)
-		dst = label(dst, n, " cs1Label=mitreTactic")
+		dst = c.mitre(dst, " cs1=", &f.Mitre, fields.Tactics, " cs1Label=mitreTactic")
 		l.mark(len(dst))
-		n = len(dst)
-		dst = c.moved(f.Mitre.AppendText(dst, fields.Techniques), n, " cs2=", maxCustom)
-		dst = label(dst, n, " cs2Label=mitreTechnique")
+		dst = c.mitre(dst, " cs2=", &f.Mitre, fields.Techniques, " cs2Label=mitreTechnique")
 		l.mark(len(dst))
 	}
 	dst = c.value(dst, " cs3=", f.Detector, maxCustom, " cs3Label=detector")
@@ -110,6 +106,15 @@ func (c *Codec) anomaly(dst []byte, l *line, f *fields.Fields) []byte {
 	dst = c.decimal(dst, " cfp2=", f.Confidence, " cfp2Label=confidence")
 	l.mark(len(dst))
 	return dst
+}
+
+// mitre appends a custom field with ids of ATT&CK.
+func (c *Codec) mitre(dst []byte, key string, m *fields.Mitre, p fields.Part, labelled string) []byte {
+	if v, ok := m.Single(p); ok {
+		return c.value(dst, key, v, maxCustom, labelled)
+	}
+	n := len(dst)
+	return label(c.moved(m.AppendText(dst, p), n, key, maxCustom), n, labelled)
 }
 
 // A numbered slot and the text slot that takes over when a number is no

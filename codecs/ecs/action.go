@@ -83,11 +83,11 @@ func (a *action) append(dst []byte, e *agent.Event) []byte {
 			dst = append(dst, '"')
 			dst = append(hex.AppendEncode(dst, sum[:]), '"')
 		} else {
-			dst = json.AppendString(dst, e.ID)
+			dst = fields.AppendString(dst, e.ID)
 		}
 	}
 	if a.bySource && len(e.Source) > 0 {
-		dst = json.AppendString(append(dst, `,"routing":`...), e.Source)
+		dst = fields.AppendString(append(dst, `,"routing":`...), e.Source)
 	}
 	dst = append(dst, a.after...)
 	if dst[open-1] == '{' && dst[open] == ',' {

@@ -42,8 +42,9 @@ type Codec struct {
 	action action
 	raw    bool
 
-	module  []byte // ,"module":"app","dataset":"app.
-	app     []byte // ,"app":
+	known   [len(words) - 1][agent.Critical + 1][]byte // described in full
+	unknown []byte                                     // described up to the type
+	app     []byte                                     // ,"app":
 	repairs *fields.Repairs
 }
 
@@ -79,9 +80,13 @@ func New(c Config) (*Codec, error) {
 	if k.action, err = newAction(c); err != nil {
 		return nil, err
 	}
-	quoted := json.AppendString(nil, c.App)
-	k.app = slices.Concat([]byte(","), quoted, []byte(":"))
-	k.module = slices.Concat([]byte(`,"module":`), quoted, []byte(`,"dataset":`), quoted[:len(quoted)-1], []byte("."))
+	k.app = append(fields.AppendString([]byte(","), []byte(c.App)), ':')
+	k.unknown = describe(len(words)-1, c.App, "", agent.Unset)
+	for w := range k.known {
+		for s := range k.known[w] {
+			k.known[w][s] = describe(w, c.App, words[w].eventType, agent.Severity(s))
+		}
+	}
 	return k, nil
 }
 
@@ -96,48 +101,64 @@ func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 
 // appendRaw appends the body, with @timestamp as its first member unless it has one.
 func appendRaw(dst []byte, e *agent.Event) []byte {
-	found, empty := false, true
-	json.Walk(e.Body, func(key, _ []byte) bool {
-		empty = false
-		found = json.KeyIs(key, "@timestamp")
-		return !found
-	})
-	if found {
+	if hasTimestamp(e.Body) {
 		return append(append(dst, e.Body...), '\n')
 	}
 	dst = append(dst, `{"@timestamp":"`...)
 	dst = append(fields.AppendISO(dst, e.Time), '"')
-	if !empty {
+	members := bytes.TrimLeft(e.Body[bytes.IndexByte(e.Body, '{')+1:], " \t")
+	if len(members) > 0 && members[0] != '}' {
 		dst = append(dst, ',')
 	}
-	dst = append(dst, e.Body[bytes.IndexByte(e.Body, '{')+1:]...)
-	return append(dst, '\n')
+	return append(append(dst, members...), '\n')
 }
 
-// What an event is in the words of ECS: event.kind, .category and .type.
-const (
-	alert       = `"kind":"alert","category":["intrusion_detection"],"type":["info"]`
-	security    = `"kind":"event","category":["intrusion_detection"],"type":["info"]`
-	state       = `"kind":"state","category":["host"],"type":["info"]`
-	compliance  = `"kind":"state","category":["configuration"],"type":["info"]`
-	measurement = `"kind":"metric","category":["host"],"type":["info"]`
-	other       = `"kind":"event","category":["host"],"type":["info"]`
-)
-
-func category(eventType []byte) string {
-	switch string(eventType) {
-	case "anomaly", "alert":
-		return alert
-	case "security_event":
-		return security
-	case "risk_assessment":
-		return state
-	case "compliance_check":
-		return compliance
-	case "telemetry":
-		return measurement
+// hasTimestamp reports whether the object has a member @timestamp.
+func hasTimestamp(body []byte) (found bool) {
+	// An escape of ASCII begins with \u00. Without one the name can only stand there in plain text.
+	if !bytes.Contains(body, []byte("@timestamp")) && !bytes.Contains(body, []byte(`\u00`)) {
+		return false
 	}
-	return other
+	json.Walk(body, func(key, _ []byte) bool {
+		found = json.KeyIs(key, "@timestamp")
+		return !found
+	})
+	return found
+}
+
+// What events are in the words of ECS, by their type; the last is for all other types.
+var words = [...]struct{ eventType, kind, category string }{
+	{"anomaly", "alert", "intrusion_detection"},
+	{"alert", "alert", "intrusion_detection"},
+	{"security_event", "event", "intrusion_detection"},
+	{"risk_assessment", "state", "host"},
+	{"compliance_check", "state", "configuration"},
+	{"telemetry", "metric", "host"},
+	{"workflow_execution", "event", "host"},
+	{"", "event", "host"},
+}
+
+func wordsOf(eventType []byte) int {
+	for i := range len(words) - 1 {
+		if string(eventType) == words[i].eventType {
+			return i
+		}
+	}
+	return len(words) - 1
+}
+
+// describe makes the members of event that follow from its type and severity.
+// For a type of its own the end of the dataset and the severity are left open.
+func describe(w int, app, eventType string, s agent.Severity) []byte {
+	text := fmt.Sprintf(`"kind":%q,"category":[%q],"type":["info"],"module":`, words[w].kind, words[w].category)
+	b := fields.AppendString([]byte(text), []byte(app))
+	b = append(b, `,"dataset":"`...)
+	b = append(fields.AppendInside(b, []byte(app)), '.')
+	if eventType == "" {
+		return b
+	}
+	b = append(b, eventType+`","severity":`...)
+	return append(b, fields.ECSSeverity(s)...)
 }
 
 func (c *Codec) appendDocument(dst []byte, e *agent.Event) []byte {
@@ -150,23 +171,26 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event) []byte {
 	if f.Title != nil {
 		dst = f.Title.AppendJSON(dst)
 	} else {
-		dst = json.AppendString(dst, f.Headline(e))
+		dst = fields.AppendString(dst, f.Headline(e))
 	}
 
 	dst = append(dst, `,"event":{`...)
 	if len(e.ID) > 0 {
 		dst = append(dst, `"id":`...)
-		dst = append(json.AppendString(dst, e.ID), ',')
+		dst = append(fields.AppendString(dst, e.ID), ',')
 	}
-	dst = append(dst, category(e.Type)...)
+	if w := wordsOf(e.Type); w < len(words)-1 {
+		dst = append(dst, c.known[w][min(e.Severity, agent.Critical)]...)
+	} else {
+		dst = append(dst, c.unknown...)
+		dst = fields.AppendInside(dst, fields.TypeOf(e))
+		dst = append(dst, `","severity":`...)
+		dst = append(dst, fields.ECSSeverity(e.Severity)...)
+	}
 	if outcome := f.Outcome(); outcome != "" {
 		dst = append(dst, `,"outcome":"`...)
 		dst = append(append(dst, outcome...), '"')
 	}
-	dst = append(dst, c.module...)
-	dst = appendInside(dst, fields.TypeOf(e))
-	dst = append(dst, `","severity":`...)
-	dst = append(dst, fields.ECSSeverity(e.Severity)...)
 	if f.Kind == fields.Anomaly || f.Kind == fields.Risk {
 		dst = c.number(dst, `"risk_score":`, f.Score())
 	}
@@ -182,7 +206,7 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event) []byte {
 	}
 	if len(e.Source) > 0 {
 		dst = append(dst, `,"related":{"hosts":[`...)
-		dst = append(json.AppendString(dst, e.Source), "]}"...)
+		dst = append(fields.AppendString(dst, e.Source), "]}"...)
 	}
 	dst = append(dst, c.app...)
 	dst = append(dst, e.Body...)
@@ -193,7 +217,7 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event) []byte {
 func (c *Codec) appendHost(dst []byte, e *agent.Event, f *fields.Fields) []byte {
 	dst, host := begin(dst, `"host":{`)
 	if len(e.Source) > 0 {
-		dst = json.AppendString(append(dst, `"id":`...), e.Source)
+		dst = fields.AppendString(append(dst, `"id":`...), e.Source)
 	}
 	if f.Kind == fields.Risk {
 		var risk list
@@ -238,12 +262,4 @@ func (c *Codec) number(dst []byte, key string, v fields.Value) []byte {
 		return dst
 	}
 	return append(append(comma(dst), key...), v...)
-}
-
-// appendInside appends text as the inside of a JSON string.
-func appendInside(dst, text []byte) []byte {
-	n := len(dst)
-	dst = json.AppendString(dst, text)
-	copy(dst[n:], dst[n+1:len(dst)-1])
-	return dst[:len(dst)-2]
 }

@@ -53,3 +53,13 @@ func TestVectors(t *testing.T) {
 		t.Errorf("only %d vectors", n)
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	for _, schema := range []string{"ecs", "raw"} {
+		c, err := New(Config{App: vectors.App, Index: "zerotrust-%Y.%m.%d", Schema: schema})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(schema, func(b *testing.B) { vectors.Encode(b, c) })
+	}
+}

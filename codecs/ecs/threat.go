@@ -27,6 +27,9 @@ func appendThreat(dst []byte, m *fields.Mitre) []byte {
 
 // appendLabels appends the arrays id and name of one part of ATT&CK.
 func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
+	if m.IsSimple() && parent(m.Technique) == nil {
+		return appendLabel(dst, m.One(part))
+	}
 	dst, ids := begin(dst, `"id":[`)
 	if part == fields.SubTechniques {
 		m.Each(fields.Techniques, func(l fields.Label) {
@@ -46,6 +49,17 @@ func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
 	dst, names := begin(dst, `"name":[`)
 	m.Each(part, func(l fields.Label) { dst = names.add(dst, l.Name) })
 	return names.end(dst, ']')
+}
+
+// appendLabel is appendLabels for one, which is what events have nearly always.
+func appendLabel(dst []byte, l fields.Label) []byte {
+	if l.ID != nil {
+		dst = append(l.ID.AppendJSON(append(comma(dst), `"id":[`...)), ']')
+	}
+	if l.Name != nil {
+		dst = append(l.Name.AppendJSON(append(comma(dst), `"name":[`...)), ']')
+	}
+	return dst
 }
 
 // parent is the technique, without the closing quote, of a sub-technique such

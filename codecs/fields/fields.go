@@ -7,8 +7,6 @@
 package fields
 
 import (
-	"bytes"
-
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/json"
 )
@@ -66,118 +64,87 @@ type Fields struct {
 // their container's own (an "anomaly" that is a string, say) are ignored.
 func (f *Fields) Read(e *agent.Event) {
 	*f = Fields{Kind: KindOf(e.Type)}
-	json.Walk(e.Body, func(key, v []byte) bool {
-		switch string(plain(key)) {
+	if i := skipSpace(e.Body, 0); i < len(e.Body) && e.Body[i] == '{' {
+		f.members(e.Body, i, top)
+	}
+}
+
+// set notes a member of g. A member that occurs again replaces the first.
+func (f *Fields) set(g group, key []byte, raw []byte) {
+	v := present(raw)
+	switch g {
+	case top:
+		switch string(key) {
 		case "title":
-			f.Title = present(v)
+			f.Title = v
 		case "description":
-			f.Description = present(v)
+			f.Description = v
 		case "recommendations":
-			f.Recommendations = present(v)
+			f.Recommendations = v
 		case "risk_factors":
-			f.RiskFactors = present(v)
-		case "anomaly":
-			f.anomaly(v)
-		case "detection":
-			f.detection(v)
-		case "risk":
-			f.risk(v)
-		case "risk_components":
-			f.components(v)
-		case "compliance":
-			f.compliance(v)
-		case "violations":
-			f.violations(v)
+			f.RiskFactors = v
 		case "mitre_attack":
 			f.Mitre.read(v)
 		}
-		return true
-	})
-}
-
-func (f *Fields) anomaly(obj []byte) {
-	json.Walk(obj, func(key, v []byte) bool {
-		switch string(plain(key)) {
+	case anomaly:
+		switch string(key) {
 		case "type":
-			f.AnomalyType = present(v)
+			f.AnomalyType = v
 		case "score":
-			f.AnomalyScore = present(v)
+			f.AnomalyScore = v
 		case "confidence":
-			f.Confidence = present(v)
+			f.Confidence = v
 		}
-		return true
-	})
-}
-
-func (f *Fields) detection(obj []byte) {
-	json.Walk(obj, func(key, v []byte) bool {
-		switch string(plain(key)) {
+	case detection:
+		switch string(key) {
 		case "method":
-			f.Method = present(v)
+			f.Method = v
 		case "detector":
-			f.Detector = present(v)
+			f.Detector = v
 		}
-		return true
-	})
-}
-
-func (f *Fields) risk(obj []byte) {
-	json.Walk(obj, func(key, v []byte) bool {
-		switch string(plain(key)) {
+	case risk:
+		switch string(key) {
 		case "total_score":
-			f.RiskScore = present(v)
+			f.RiskScore = v
 		case "level":
-			f.RiskLevel = present(v)
+			f.RiskLevel = v
 		case "previous_score":
-			f.PreviousScore = present(v)
+			f.PreviousScore = v
 		case "score_change":
-			f.ScoreChange = present(v)
+			f.ScoreChange = v
 		}
-		return true
-	})
-}
-
-func (f *Fields) components(obj []byte) {
-	json.Walk(obj, func(key, v []byte) bool {
-		switch string(plain(key)) {
+	case components:
+		switch string(key) {
 		case "security_posture":
-			f.SecurityPosture = present(v)
+			f.SecurityPosture = v
 		case "compliance":
-			f.ComplianceComponent = present(v)
+			f.ComplianceComponent = v
 		case "vulnerability":
-			f.Vulnerability = present(v)
+			f.Vulnerability = v
 		case "behavior":
-			f.Behaviour = present(v)
+			f.Behaviour = v
 		}
-		return true
-	})
-}
-
-func (f *Fields) compliance(obj []byte) {
-	json.Walk(obj, func(key, v []byte) bool {
-		switch string(plain(key)) {
+	case compliance:
+		switch string(key) {
 		case "is_compliant":
-			f.IsCompliant = present(v)
+			f.IsCompliant = v
 		case "score":
-			f.ComplianceScore = present(v)
+			f.ComplianceScore = v
 		case "policies_total":
-			f.PoliciesTotal = present(v)
+			f.PoliciesTotal = v
 		case "policies_passed":
-			f.PoliciesPassed = present(v)
+			f.PoliciesPassed = v
 		case "policies_failed":
-			f.PoliciesFailed = present(v)
+			f.PoliciesFailed = v
 		}
-		return true
-	})
-}
-
-func (f *Fields) violations(obj []byte) {
-	json.Walk(obj, func(key, v []byte) bool {
-		if string(plain(key)) == "critical_policies" {
-			f.CriticalPolicies = present(v)
+	case violations:
+		switch string(key) {
+		case "critical_policies":
+			f.CriticalPolicies = v
 		}
-		return true
-	})
+	case mitre:
+		f.Mitre.set(key, v)
+	}
 }
 
 // Score is the one figure that the kind is about, if it has one.
@@ -238,13 +205,4 @@ func present(v []byte) Value {
 		return nil
 	}
 	return v
-}
-
-// plain is the text of a key. Only a key with escapes is copied.
-func plain(key []byte) []byte {
-	if bytes.IndexByte(key, '\\') < 0 {
-		return key
-	}
-	quoted := append(append([]byte{'"'}, key...), '"')
-	return json.Unquote(nil, quoted)
 }

@@ -18,6 +18,7 @@ type Label struct {
 	ID, Name Value
 }
 
+// read takes the array form, or an object of it. A value of another type is ignored.
 func (m *Mitre) read(v []byte) {
 	*m = Mitre{}
 	if json.KindOf(v) == json.Array {
@@ -25,22 +26,26 @@ func (m *Mitre) read(v []byte) {
 		return
 	}
 	json.Walk(v, func(key, v []byte) bool {
-		switch string(plain(key)) {
-		case "tactic":
-			m.Tactic = present(v)
-		case "tactic_name":
-			m.TacticName = present(v)
-		case "technique":
-			m.Technique = present(v)
-		case "technique_name":
-			m.TechniqueName = present(v)
-		case "sub_technique", "subtechnique":
-			m.SubTechnique = present(v)
-		case "sub_technique_name", "subtechnique_name":
-			m.SubTechniqueName = present(v)
-		}
+		m.set(key, present(v))
 		return true
 	})
+}
+
+func (m *Mitre) set(key []byte, v Value) {
+	switch string(key) {
+	case "tactic":
+		m.Tactic = v
+	case "tactic_name":
+		m.TacticName = v
+	case "technique":
+		m.Technique = v
+	case "technique_name":
+		m.TechniqueName = v
+	case "sub_technique", "subtechnique":
+		m.SubTechnique = v
+	case "sub_technique_name", "subtechnique_name":
+		m.SubTechniqueName = v
+	}
 }
 
 // IsZero reports whether the event names nothing of ATT&CK.
@@ -78,6 +83,35 @@ func (m *Mitre) Each(p Part, f func(Label)) {
 	})
 }
 
+// IsSimple reports whether there is at most one label of each part, given in
+// the simplest way. One has them then.
+func (m *Mitre) IsSimple() bool {
+	return m.list == nil && isScalar(m.Tactic) && isScalar(m.TacticName) && isScalar(m.Technique) &&
+		isScalar(m.TechniqueName) && isScalar(m.SubTechnique) && isScalar(m.SubTechniqueName)
+}
+
+// One is the label of a part, if IsSimple.
+func (m *Mitre) One(p Part) (l Label) {
+	l.ID, l.Name = m.part(p)
+	return l
+}
+
+// Single is the value whose text AppendText would give, if it takes no list to make it.
+func (m *Mitre) Single(p Part) (v Value, ok bool) {
+	if !m.IsSimple() || p == Techniques && (m.SubTechnique != nil || m.SubTechniqueName != nil) {
+		return nil, false
+	}
+	l := m.One(p)
+	if l.ID == nil {
+		return l.Name, true
+	}
+	return l.ID, true
+}
+
+func isScalar(v Value) bool {
+	return v == nil || v[0] != '{' && v[0] != '['
+}
+
 func (m *Mitre) part(p Part) (id, name Value) {
 	switch p {
 	case Tactics:
@@ -108,7 +142,7 @@ func label(v, name Value, f func(Label)) {
 	if json.KindOf(v) == json.Object {
 		l.ID = nil
 		json.Walk(v, func(key, v []byte) bool {
-			switch string(plain(key)) {
+			switch string(key) {
 			case "id", "uid":
 				l.ID = scalar(v)
 			case "name":

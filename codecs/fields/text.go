@@ -60,22 +60,52 @@ const (
 )
 
 // HasControl reports whether text has a C0 control character or DEL.
-func HasControl(text []byte) bool {
-	for len(text) >= 8 {
-		x := binary.LittleEndian.Uint64(text)
-		del := x ^ 0x7f*lows
-		// A byte below 0x20 borrows into its top bit; a byte of 0x80 or more has it set itself.
-		if ((x-0x20*lows)&^x|(del-lows)&^del)&highs != 0 {
-			return true
+func HasControl(text []byte) bool { return !IsClean(text, 0, 0, 0) }
+
+// IsClean reports whether text has no C0 control character, no DEL, and none of a, b and c.
+func IsClean(text []byte, a, b, c byte) bool {
+	if len(text) >= 8 {
+		as, bs, cs := lows*uint64(a), lows*uint64(b), lows*uint64(c)
+		for i := 0; i+8 <= len(text); i += 8 {
+			if special(binary.LittleEndian.Uint64(text[i:]), as, bs, cs) {
+				return false
+			}
 		}
-		text = text[8:]
+		// The last word overlaps the one before.
+		return !special(binary.LittleEndian.Uint64(text[len(text)-8:]), as, bs, cs)
 	}
-	for _, c := range text {
-		if c < ' ' || c == 0x7f {
-			return true
+	for _, x := range text {
+		if x < ' ' || x == 0x7f || x == a || x == b || x == c {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// special does the work of IsClean for eight bytes.
+func special(x, as, bs, cs uint64) bool {
+	// A byte below 0x20 borrows into its top bit; one of 0x80 or more has it
+	// set itself. A byte that is equal is zero after the xor, and borrows.
+	low := (x - 0x20*lows) &^ x
+	d, a, b, c := x^0x7f*lows, x^as, x^bs, x^cs
+	return (low|(d-lows)&^d|(a-lows)&^a|(b-lows)&^b|(c-lows)&^c)&highs != 0
+}
+
+// AppendString appends text as a JSON string.
+func AppendString(dst, text []byte) []byte {
+	if IsClean(text, '"', '\\', 0) && IsASCII(text) {
+		dst = append(append(dst, '"'), text...)
+		return append(dst, '"')
+	}
+	return json.AppendString(dst, text)
+}
+
+// AppendInside appends text as the inside of a JSON string, without the quotes.
+func AppendInside(dst, text []byte) []byte {
+	n := len(dst)
+	dst = AppendString(dst, text)
+	copy(dst[n:], dst[n+1:len(dst)-1])
+	return dst[:len(dst)-2]
 }
 
 // IsASCII reports whether text has no byte of 0x80 or more.

@@ -30,3 +30,11 @@ func TestVectors(t *testing.T) {
 		t.Errorf("only %d vectors", n)
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	c, err := New(Config{App: vectors.App, Host: vectors.Host, Sourcetype: "_json", Index: "zerotrust"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	vectors.Encode(b, c)
+}

@@ -72,11 +72,8 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 		dst = c.value(dst, l, "detectionMethod=", f.Method)
 		dst = c.value(dst, l, "detector=", f.Detector)
 		if !f.Mitre.IsZero() {
-			n := len(dst)
-			dst = c.moved(f.Mitre.AppendText(dst, fields.Tactics), n, "mitreTactic=")
-			n = len(dst)
-			dst = c.moved(f.Mitre.AppendText(dst, fields.Techniques), n, "mitreTechnique=")
-			l.mark(len(dst))
+			dst = c.mitre(dst, l, "mitreTactic=", &f.Mitre, fields.Tactics)
+			dst = c.mitre(dst, l, "mitreTechnique=", &f.Mitre, fields.Techniques)
 		}
 		dst = c.value(dst, l, "title=", f.Title)
 	case fields.Risk:
@@ -117,6 +114,17 @@ func (c *Codec) value(dst []byte, l *line, key string, v fields.Value) []byte {
 		n := len(dst)
 		dst = c.moved(v.AppendText(dst), n, key)
 	}
+	l.mark(len(dst))
+	return dst
+}
+
+// mitre appends an attribute with ids of ATT&CK.
+func (c *Codec) mitre(dst []byte, l *line, key string, m *fields.Mitre, p fields.Part) []byte {
+	if v, ok := m.Single(p); ok {
+		return c.value(dst, l, key, v)
+	}
+	n := len(dst)
+	dst = c.moved(m.AppendText(dst, p), n, key)
 	l.mark(len(dst))
 	return dst
 }

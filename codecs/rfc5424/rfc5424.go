@@ -154,21 +154,33 @@ func (c *Codec) appendSD(dst []byte, e *agent.Event, f *fields.Fields) []byte {
 	dst = append(dst, ` severity="`...)
 	dst = append(dst, fields.SeverityName(e.Severity)...)
 	dst = append(dst, '"')
-	if v := f.Score(); v != nil {
-		if text, ok := v.Plain(); ok {
-			dst = c.param(dst, ` score="`, text)
-		} else {
-			n := len(dst)
-			dst = c.moved(v.AppendText(dst), n, ` score="`)
-		}
-	}
+	dst = c.value(dst, ` score="`, f.Score())
 	if !f.Mitre.IsZero() {
-		n := len(dst)
-		dst = c.moved(f.Mitre.AppendText(dst, fields.Tactics), n, ` tactic="`)
-		n = len(dst)
-		dst = c.moved(f.Mitre.AppendText(dst, fields.Techniques), n, ` technique="`)
+		dst = c.attack(dst, ` tactic="`, &f.Mitre, fields.Tactics)
+		dst = c.attack(dst, ` technique="`, &f.Mitre, fields.Techniques)
 	}
 	return append(dst, ']')
+}
+
+// attack appends a parameter with ids of ATT&CK.
+func (c *Codec) attack(dst []byte, name string, m *fields.Mitre, p fields.Part) []byte {
+	if v, ok := m.Single(p); ok {
+		return c.value(dst, name, v)
+	}
+	n := len(dst)
+	return c.moved(m.AppendText(dst, p), n, name)
+}
+
+// value is param for a raw value.
+func (c *Codec) value(dst []byte, name string, v fields.Value) []byte {
+	if v == nil {
+		return dst
+	}
+	if text, ok := v.Plain(); ok {
+		return c.param(dst, name, text)
+	}
+	n := len(dst)
+	return c.moved(v.AppendText(dst), n, name)
 }
 
 // param appends a parameter, unless its value is empty.
@@ -177,6 +189,9 @@ func (c *Codec) param(dst []byte, name string, value []byte) []byte {
 		return dst
 	}
 	dst = append(dst, name...)
+	if fields.IsClean(value, '"', '\\', ']') {
+		return append(append(dst, value...), '"')
+	}
 	control := false
 	from := 0
 	for i, b := range value {

@@ -41,3 +41,11 @@ func TestVectors(t *testing.T) {
 		t.Errorf("only %d vectors", n)
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	c, err := New(Config{HeaderConfig: HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	vectors.Encode(b, c)
+}
