@@ -34,18 +34,17 @@ type CEFConfig struct {
 	Product        string            `yaml:"product" doc:"Device product; default: identity.product."`
 	ProductVersion string            `yaml:"product_version" doc:"Device version; default: identity.version."`
 	CEFVersion     string            `yaml:"cef_version" oneof:"0|1" doc:"Version of CEF: 0 is what every receiver takes, 1 adds MITRE keys."`
-	Extensions     map[string]string `yaml:"extensions" example:"{cs6: my.field}" doc:"Further keys, and the dotted path of the event's member that fills each."`
+	Extensions     map[string]string `yaml:"extensions" example:"{cs6: my.field}" doc:"Further keys, and the dotted path of the event's member that fills each. A custom field such as cs6 is labelled with that path, or with the text given for cs6Label."`
 }
 
 // LEEFConfig is the config of kind leef.
 type LEEFConfig struct {
 	Config         `yaml:",inline"`
-	Vendor         string            `yaml:"vendor" doc:"Vendor; default: identity.vendor. QRadar finds the log source by it."`
-	Product        string            `yaml:"product" doc:"Product; default: identity.product."`
-	ProductVersion string            `yaml:"product_version" doc:"Product version; default: identity.version."`
-	LEEFVersion    string            `yaml:"leef_version" oneof:"2.0|1.0" doc:"Version of LEEF."`
-	Delimiter      string            `yaml:"delimiter" example:"^" doc:"Delimiter of attributes in LEEF 2.0: one character, or its code as in x09 (a tab). A relay through rsyslog spoils tabs."`
-	Extensions     map[string]string `yaml:"extensions" example:"{policy: my.policy}" doc:"Further keys, and the dotted path of the event's member that fills each."`
+	Vendor         string `yaml:"vendor" doc:"Vendor; default: identity.vendor. QRadar finds the log source by it."`
+	Product        string `yaml:"product" doc:"Product; default: identity.product."`
+	ProductVersion string `yaml:"product_version" doc:"Product version; default: identity.version."`
+	LEEFVersion    string `yaml:"leef_version" oneof:"2.0|1.0" doc:"Version of LEEF."`
+	Delimiter      string `yaml:"delimiter" example:"^" doc:"Delimiter of attributes in LEEF 2.0: one character, or its code as in x09 (a tab). A relay through rsyslog spoils tabs."`
 }
 
 var (
@@ -68,8 +67,8 @@ const (
 	maxMessage  = 16 << 20
 )
 
-// Validate reports keys that do not fit together.
-func (c Config) Validate() error {
+// validate reports keys of the transport that do not fit together.
+func (c Config) validate() error {
 	var errs []error
 	bad := func(key, hint, format string, args ...any) {
 		errs = append(errs, &agent.KeyError{Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
@@ -96,9 +95,6 @@ func (c Config) Validate() error {
 	}
 	if t := c.TLS; c.Transport != "tls" && (t.CAFile != "" || t.CertFile != "" || t.KeyFile != "" || t.ServerName != "") {
 		bad("tls", "write transport: tls", "transport %s is not encrypted, so tls has no effect", c.Transport)
-	}
-	if c.SDID != "" && !validSDID(c.SDID) {
-		bad("sd_id", "for example zerotrust@32473", "%q is no SD-ID: want name@number, at most 32 characters, without spaces, quotes, = and ]", c.SDID)
 	}
 	switch size := int64(c.MaxMessage); {
 	case size == 0:
@@ -151,17 +147,4 @@ func (c Config) size() int {
 		return 2 << 10
 	}
 	return 64 << 10
-}
-
-func validSDID(id string) bool {
-	if len(id) > 32 {
-		return false
-	}
-	for _, b := range []byte(id) {
-		if b <= ' ' || b > '~' || b == '=' || b == ']' || b == '"' {
-			return false
-		}
-	}
-	name, number, ok := strings.Cut(id, "@")
-	return ok && name != "" && number != "" && strings.Trim(number, "0123456789.") == ""
 }

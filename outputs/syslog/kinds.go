@@ -1,31 +1,134 @@
 package syslog
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/cef"
 	"github.com/adrian207/siemd/codecs/fields"
+	"github.com/adrian207/siemd/codecs/leef"
 	"github.com/adrian207/siemd/codecs/rfc5424"
 )
 
 func init() {
-	agent.RegisterOutput("syslog", defaults, newSyslog)
+	agent.RegisterOutput("syslog", defaults, func(c Config, env agent.Env) (agent.Output, error) {
+		repairs := new(fields.Repairs)
+		codec, err := c.codec(env.Identity, repairs)
+		if err != nil {
+			return nil, err
+		}
+		return newOutput(c, codec, repairs, env)
+	})
+	agent.RegisterOutput("cef", cefDefaults, func(c CEFConfig, env agent.Env) (agent.Output, error) {
+		repairs := new(fields.Repairs)
+		codec, err := c.codec(env.Identity, repairs)
+		if err != nil {
+			return nil, err
+		}
+		return newOutput(c.Config, codec, repairs, env)
+	})
+	agent.RegisterOutput("leef", leefDefaults, func(c LEEFConfig, env agent.Env) (agent.Output, error) {
+		repairs := new(fields.Repairs)
+		codec, err := c.codec(env.Identity, repairs)
+		if err != nil {
+			return nil, err
+		}
+		return newOutput(c.Config, codec, repairs, env)
+	})
 }
 
-func newSyslog(c Config, env agent.Env) (agent.Output, error) {
-	repairs := new(fields.Repairs)
-	codec, err := rfc5424.New(rfc5424.Config{
-		HeaderConfig: c.header(env.Identity, repairs),
+func (c Config) codec(id agent.Identity, repairs *fields.Repairs) (*rfc5424.Codec, error) {
+	return rfc5424.New(rfc5424.Config{
+		HeaderConfig: c.header(id, repairs),
 		SDID:         c.SDID,
 		BOM:          c.BOM,
 		MaxMessage:   c.size(),
 	})
-	if err != nil {
-		return nil, err
+}
+
+func (c CEFConfig) codec(id agent.Identity, repairs *fields.Repairs) (*cef.Codec, error) {
+	config := cef.Config{
+		HeaderConfig:   c.header(id, repairs),
+		Vendor:         or(c.Vendor, id.Vendor),
+		Product:        or(c.Product, id.Product),
+		ProductVersion: or(c.ProductVersion, id.Version),
+		MaxMessage:     c.size(),
 	}
-	return newOutput(c, codec, repairs, env)
+	if c.CEFVersion == "1" {
+		config.Version = 1
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Extensions)) {
+		field, isLabel := strings.CutSuffix(key, "Label")
+		if _, ok := c.Extensions[field]; isLabel && ok {
+			continue // it goes with its field
+		}
+		x := cef.Extension{Key: key, Path: c.Extensions[key], Label: c.Extensions[key+"Label"]}
+		if x.Label == "" && customField(key) {
+			x.Label = x.Path
+		}
+		config.Extensions = append(config.Extensions, x)
+	}
+	return cef.New(config)
+}
+
+// customField reports whether key is one of the fields that CEF wants a label for.
+func customField(key string) bool {
+	base := strings.TrimRight(key, "0123456789")
+	return base != key && slices.Contains([]string{"cs", "cn", "cfp", "flexString", "flexDate", "flexNumber", "deviceCustomDate", "c6a"}, base)
+}
+
+func (c LEEFConfig) codec(id agent.Identity, repairs *fields.Repairs) (*leef.Codec, error) {
+	return leef.New(leef.Config{
+		HeaderConfig:   c.header(id, repairs),
+		Version:        c.LEEFVersion,
+		Delimiter:      c.Delimiter,
+		Vendor:         or(c.Vendor, id.Vendor),
+		Product:        or(c.Product, id.Product),
+		ProductVersion: or(c.ProductVersion, id.Version),
+		MaxMessage:     c.size(),
+	})
+}
+
+// Validate reports keys that do not fit together.
+func (c Config) Validate() error {
+	transport := c.validate()
+	c.MaxMessage = 0 // checked with the transport
+	_, err := c.codec(agent.DefaultIdentity, nil)
+	return errors.Join(transport, keyError(err))
+}
+
+// Validate reports keys that do not fit together.
+func (c CEFConfig) Validate() error {
+	transport := c.validate()
+	c.MaxMessage = 0 // checked with the transport
+	_, err := c.codec(agent.DefaultIdentity, nil)
+	return errors.Join(transport, keyError(err))
+}
+
+// Validate reports keys that do not fit together.
+func (c LEEFConfig) Validate() error {
+	transport := c.validate()
+	c.MaxMessage = 0
+	_, err := c.codec(agent.DefaultIdentity, nil)
+	return errors.Join(transport, keyError(err))
+}
+
+// keyError takes the key out of a codec's error, where it comes first.
+func keyError(err error) error {
+	if err == nil {
+		return nil
+	}
+	key, message, ok := strings.Cut(err.Error(), ": ")
+	if !ok || strings.Contains(key, " ") {
+		return err
+	}
+	return &agent.KeyError{Key: key, Message: message}
 }
 
 // header is the config of what stands in front of every message.
