@@ -133,11 +133,17 @@ func (c *Codec) appendHeader(dst []byte, e *agent.Event, f *fields.Fields) []byt
 	if len(dst) == n {
 		dst = c.headerField(dst, fields.TypeOf(e), maxClass)
 	}
+	if len(dst) == n { // a type of nothing but spaces
+		dst = append(dst, "event"...)
+	}
 	dst = append(dst, '|')
 	n = len(dst)
 	dst = c.headerValue(dst, f.Title, maxName)
 	if len(dst) == n {
 		dst = c.headerField(dst, f.Headline(e), maxName)
+	}
+	if len(dst) == n {
+		dst = append(dst, "event"...)
 	}
 	dst = append(dst, '|')
 	dst = append(dst, fields.CEFSeverity(e.Severity)...)
@@ -163,18 +169,17 @@ func (c *Codec) headerValue(dst []byte, v fields.Value, limit int) []byte {
 func (c *Codec) fit(dst []byte, l *line) ([]byte, error) {
 	c.repairs.Add(fields.Truncated)
 	over := func() int { return len(dst) - l.start - c.max }
-	// The value of msg is worth the most of all, so some of it is kept as long as other pairs can go.
+	// The text is what people read: whole pairs go before it falls below this.
 	const worth = 64
-	if l.msgEnd-l.msg < over()+worth {
-		for l.n > 0 && over() > 0 && len(dst) > l.needed {
+	enough := func() bool { return over() <= 0 || l.msgEnd-l.msg >= over()+worth }
+	for len(dst) > l.needed && !enough() {
+		end := l.needed
+		if l.n > 0 {
 			l.n--
-			if l.groups[l.n] < len(dst) {
-				dst = dst[:max(l.groups[l.n], l.needed)]
-				c.repairs.Add(fields.PairDropped)
-			}
+			end = l.groups[l.n]
 		}
-		if len(dst) > l.needed && over() > 0 {
-			dst = dst[:l.needed]
+		if end < len(dst) {
+			dst = dst[:end]
 			c.repairs.Add(fields.PairDropped)
 		}
 	}

@@ -45,7 +45,7 @@ func newExtensions(list []Extension, version int) ([]extension, error) {
 			return nil, fmt.Errorf("extensions: %s needs the path of a member", x.Key)
 		case limit > 0:
 			text := c.pair(nil, " "+x.Key+"Label=", []byte(x.Label), limit)
-			if text == nil {
+			if len(text) == 0 {
 				return nil, fmt.Errorf("extensions: %s needs a label", x.Key)
 			}
 			e.label = string(text)

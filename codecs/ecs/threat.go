@@ -87,9 +87,16 @@ func begin(dst []byte, opening string) ([]byte, list) {
 	return dst, list{start, len(dst)}
 }
 
+// few is how much of a list is searched for repeats, so that a huge one cannot take long.
+const few = 1024
+
+func (l list) has(dst, quoted []byte) bool {
+	return bytes.Contains(dst[l.inside:min(len(dst), l.inside+few)], quoted)
+}
+
 // add appends a value as a string, unless it is absent or there already.
 func (l list) add(dst []byte, v fields.Value) []byte {
-	if v == nil || json.KindOf(v) == json.String && bytes.Contains(dst[l.inside:], v) {
+	if v == nil || json.KindOf(v) == json.String && l.has(dst, v) {
 		return dst
 	}
 	return v.AppendJSON(comma(dst))
@@ -99,7 +106,7 @@ func (l list) add(dst []byte, v fields.Value) []byte {
 func (l list) addParent(dst, technique []byte) []byte {
 	n := len(dst)
 	dst = append(append(comma(dst), technique...), '"')
-	if id := dst[len(dst)-len(technique)-1:]; bytes.Contains(dst[l.inside:n], id) {
+	if id := dst[len(dst)-len(technique)-1:]; l.has(dst[:n], id) {
 		return dst[:n]
 	}
 	return dst

@@ -122,19 +122,47 @@ func (m *Mitre) part(p Part) (id, name Value) {
 	return m.SubTechnique, m.SubTechniqueName
 }
 
-// labels reads the forms of a tactic or technique.
+// labels reads the forms of a tactic or technique. Beside an array of ids,
+// names is an array too, or belongs to the first.
 func labels(v, names Value, f func(Label)) {
-	switch json.KindOf(v) {
-	case json.Array:
-		n := 0
-		json.Elements(v, func(item []byte) bool {
-			label(item, nth(names, n), f)
-			n++
-			return true
-		})
-	default:
+	if json.KindOf(v) != json.Array {
 		label(v, names, f)
+		return
 	}
+	next := elements{rest: names}
+	if json.KindOf(names) != json.Array {
+		next = elements{first: names}
+	}
+	json.Elements(v, func(item []byte) bool {
+		label(item, next.take(), f)
+		return true
+	})
+}
+
+// elements hands out the elements of an array one by one.
+type elements struct {
+	first Value
+	rest  []byte // from the bracket or comma before the next element on
+}
+
+func (e *elements) take() (v Value) {
+	if e.rest == nil {
+		v, e.first = e.first, nil
+		return v
+	}
+	start := skipSpace(e.rest, 1)
+	if start >= len(e.rest) || e.rest[start] == ']' {
+		e.rest = nil
+		return nil
+	}
+	end := valueEnd(e.rest, start)
+	v = e.rest[start:end]
+	if end = skipSpace(e.rest, end); end < len(e.rest) && e.rest[end] == ',' {
+		e.rest = e.rest[end:]
+	} else {
+		e.rest = nil
+	}
+	return present(v)
 }
 
 func label(v, name Value, f func(Label)) {
@@ -154,27 +182,6 @@ func label(v, name Value, f func(Label)) {
 	if l.ID, l.Name = scalar(l.ID), scalar(l.Name); l.ID != nil || l.Name != nil {
 		f(l)
 	}
-}
-
-// nth is the name of the n-th of several ids: names is an array beside an
-// array, else it can only belong to the first.
-func nth(names Value, n int) Value {
-	if json.KindOf(names) != json.Array {
-		if n == 0 {
-			return names
-		}
-		return nil
-	}
-	var name Value
-	i := 0
-	json.Elements(names, func(v []byte) bool {
-		if i == n {
-			name = present(v)
-		}
-		i++
-		return i <= n
-	})
-	return name
 }
 
 // scalar is v unless it is absent or a composite.

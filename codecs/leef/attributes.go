@@ -157,15 +157,17 @@ func (c *Codec) text(dst []byte, key string, text []byte) []byte {
 
 // blank replaces the delimiter by a space in what was appended at n.
 func (c *Codec) blank(dst []byte, n int) []byte {
-	for {
-		i := bytes.Index(dst[n:], c.delimiter)
-		if i < 0 {
-			return dst
-		}
-		c.repairs.Add(fields.ControlChar)
-		n += i
-		dst[n] = ' '
-		n++
-		dst = append(dst[:n], dst[n+len(c.delimiter)-1:]...)
+	i := bytes.Index(dst[n:], c.delimiter)
+	if i < 0 {
+		return dst
 	}
+	c.repairs.Add(fields.ControlChar)
+	rest := dst[n:]
+	dst = dst[:n]
+	for i >= 0 {
+		dst = append(append(dst, rest[:i]...), ' ') // never more than was read
+		rest = rest[i+len(c.delimiter):]
+		i = bytes.Index(rest, c.delimiter)
+	}
+	return append(dst, rest...)
 }

@@ -139,6 +139,9 @@ func (c *Codec) eventID(dst []byte, e *agent.Event, f *fields.Fields) []byte {
 	if len(dst) == n {
 		dst = c.headerField(dst, fields.TypeOf(e))
 	}
+	if len(dst) == n { // a type of nothing but spaces
+		dst = append(dst, "event"...)
+	}
 	return dst
 }
 

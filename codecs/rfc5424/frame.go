@@ -1,8 +1,9 @@
 package rfc5424
 
 import (
-	"bytes"
 	"strconv"
+
+	"github.com/adrian207/siemd/codecs/fields"
 )
 
 // AppendOctets appends msg as a frame with its length in octets in front (RFC
@@ -24,10 +25,11 @@ func AppendLine(dst, msg []byte) []byte {
 	}
 	n := len(dst)
 	dst = append(dst, msg...)
-	frame := dst[n:]
-	for _, c := range []byte("\n\r\x00") {
-		for i := bytes.IndexByte(frame, c); i >= 0; i = bytes.IndexByte(frame, c) {
-			frame[i] = ' '
+	if frame := dst[n:]; fields.HasControl(frame) {
+		for i, c := range frame {
+			if c == '\n' || c == '\r' || c == 0 {
+				frame[i] = ' '
+			}
 		}
 	}
 	return append(dst, '\n')

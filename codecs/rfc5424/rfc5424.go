@@ -13,7 +13,7 @@ import (
 type Config struct {
 	HeaderConfig // Tag is always set
 
-	SDID       string // of the structured data, name@number; default <App>@32473
+	SDID       string // of the structured data, name@number; default DefaultSDID of App
 	BOM        string // off | auto | always: in front of the text; auto: only if that is not ASCII; default off
 	MaxMessage int    // bytes; longer ones lose the end of their text; 0: no limit
 }
@@ -53,7 +53,7 @@ func New(c Config) (*Codec, error) {
 		return nil, fmt.Errorf("max_message: %d is less than the %d bytes that every receiver takes", k.max, MinMessage)
 	}
 	if c.SDID == "" {
-		c.SDID = defaultSDID(c.App)
+		c.SDID = DefaultSDID(c.App)
 	}
 	if err := checkSDID(c.SDID); err != nil {
 		return nil, err
@@ -74,7 +74,9 @@ func New(c Config) (*Codec, error) {
 // 32473 is the enterprise number that is reserved for documentation.
 const documentation = "@32473"
 
-func defaultSDID(app string) string {
+// DefaultSDID is the id of structured data for an app: <app>@32473, of which
+// what a name cannot hold is replaced and what it has no room for is cut.
+func DefaultSDID(app string) string {
 	var b strings.Builder
 	for _, c := range []byte(app) {
 		if b.Len() == maxSDName-len(documentation) {
