@@ -1,0 +1,326 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+// ErrStopped is returned to those who wait for a Runner that has ended.
+var ErrStopped = errors.New("the output is stopped")
+
+// An Outcome is what became of one event.
+type Outcome struct {
+	Result Result
+	Reason string // if it was not sent
+}
+
+type passing struct {
+	seq  uint64
+	done chan struct{}
+}
+
+// do runs f in the runner's loop and waits for it.
+func (r *Runner) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case r.control <- func() { f(); close(done) }:
+		<-done
+		return nil
+	case <-r.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Takes reports whether the filter lets events of this type and severity through.
+func (r *Runner) Takes(typ []byte, sev agent.Severity) bool { return r.match.match(typ, sev) }
+
+// Flush sends the events that are in the log now without waiting for others to fill the batch.
+func (r *Runner) Flush() { r.flushTo(r.o.Source.Head()) }
+
+func (r *Runner) flushTo(seq uint64) {
+	for {
+		select {
+		case r.flush <- seq:
+			return
+		case old := <-r.flush:
+			seq = max(seq, old)
+		}
+	}
+}
+
+// Kick tries again at once what is held back.
+func (r *Runner) Kick() {
+	select {
+	case r.kicks <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Runner) kicked(now time.Time) {
+	r.gate.kick(now)
+	for _, p := range r.queue {
+		if p.after.After(now) {
+			p.after = now
+		}
+	}
+	for _, p := range r.toStore {
+		p.after = now
+	}
+}
+
+// waitPassed waits until the cursor is at seq or beyond.
+func (r *Runner) waitPassed(ctx context.Context, seq uint64) error {
+	done := make(chan struct{})
+	err := r.do(ctx, func() {
+		if r.o.Cursor.Seq() >= seq {
+			close(done)
+			return
+		}
+		r.passed = append(r.passed, passing{seq, done})
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-r.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		_ = r.do(context.Background(), func() {
+			for i, p := range r.passed {
+				if p.done == done {
+					r.passed = append(r.passed[:i], r.passed[i+1:]...)
+					return
+				}
+			}
+		})
+		return ctx.Err()
+	}
+}
+
+// notifyPassed tells those who wait for the cursor to reach seq.
+func (r *Runner) notifyPassed(seq uint64) {
+	kept := r.passed[:0]
+	for _, p := range r.passed {
+		if p.seq <= seq {
+			close(p.done)
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	r.passed = kept
+}
+
+// Drain sends what is in the log now without linger, and at once if it was
+// held back. It returns when all of it is finished, or with an error that says
+// how much is left when ctx ends.
+func (r *Runner) Drain(ctx context.Context) error {
+	_, _, err := r.process(ctx, r.o.Source.Head())
+	if err != nil {
+		return fmt.Errorf("%d events are left: %w", r.Pending(), err)
+	}
+	return nil
+}
+
+// ProcessPending sends the next limit events of the log now and waits for what
+// becomes of them. When ctx ends before, it returns what was done so far and
+// the error. Events after them that went in the same batches are counted too.
+func (r *Runner) ProcessPending(ctx context.Context, limit int) (sent, failed int, err error) {
+	head, seq := r.o.Source.Head(), r.o.Cursor.Seq()
+	return r.process(ctx, seq+min(uint64(max(limit, 0)), head-min(seq, head)))
+}
+
+func (r *Runner) process(ctx context.Context, to uint64) (sent, failed int, err error) {
+	before := r.o.Cursor.Counts()
+	r.Kick()
+	r.flushTo(to)
+	err = r.waitPassed(ctx, to)
+	after := r.o.Cursor.Counts()
+	return less(after.Sent, before.Sent), less(after.Failed, before.Failed), err
+}
+
+func less(a, b uint64) int { return int(a - min(a, b)) }
+
+// WaitFor waits for what becomes of the event seq, which is or was pending.
+// When ctx ends the result is Pending, with what holds the output back as the
+// reason. It is meant for fresh events: of one that was finished long ago it
+// knows only whether it is in the failed store.
+func (r *Runner) WaitFor(ctx context.Context, seq uint64) (Outcome, error) {
+	answer := make(chan Outcome, 1)
+	err := r.do(ctx, func() {
+		if o := r.outcomeOf(seq); o.Result != Pending {
+			answer <- o
+			return
+		}
+		r.asked[seq] = append(r.asked[seq], answer)
+	})
+	if err != nil {
+		return r.pendingOutcome(err), err
+	}
+	select {
+	case o := <-answer:
+		if o.Result == Failed && o.Reason == "" {
+			if e, ok := r.o.Failed.find(seq); ok {
+				o.Reason = e.Answer
+			}
+		}
+		return o, nil
+	case <-r.stopped:
+		return r.pendingOutcome(ErrStopped), ErrStopped
+	case <-ctx.Done():
+		_ = r.do(context.Background(), func() { r.forget(seq, answer) })
+		return r.pendingOutcome(ctx.Err()), ctx.Err()
+	}
+}
+
+func (r *Runner) pendingOutcome(err error) Outcome {
+	if h := r.Health(); !h.Failing.IsZero() {
+		return Outcome{Pending, h.LastError}
+	}
+	return Outcome{Pending, err.Error()}
+}
+
+// outcomeOf is what is known of seq at this moment.
+func (r *Runner) outcomeOf(seq uint64) Outcome {
+	switch {
+	case seq >= r.next:
+		return Outcome{}
+	case seq < r.o.Cursor.Seq():
+		if res, ok := r.past.find(seq); ok {
+			return outcome(res)
+		}
+		if e, ok := r.o.Failed.find(seq); ok {
+			return Outcome{Failed, e.Answer}
+		}
+		return Outcome{Result: Sent}
+	}
+	for _, list := range [][]*part{r.queue, r.toStore, r.shelved, r.flying} {
+		for _, p := range list {
+			if p.job == nil && p.holds(seq) {
+				return Outcome{}
+			}
+		}
+	}
+	for _, s := range r.window {
+		if s.from <= seq && seq < s.to {
+			return outcome(resultIn(s.runs, seq))
+		}
+	}
+	return Outcome{}
+}
+
+func outcome(res Result) Outcome {
+	switch res {
+	case Filtered:
+		return Outcome{res, "the connection's filter leaves it out"}
+	case Expired:
+		return Outcome{res, "expired"}
+	case Foreign:
+		return Outcome{res, "it is for other connections"}
+	}
+	return Outcome{Result: res}
+}
+
+func (r *Runner) forget(seq uint64, answer chan Outcome) {
+	kept := r.asked[seq][:0]
+	for _, c := range r.asked[seq] {
+		if c != answer {
+			kept = append(kept, c)
+		}
+	}
+	if len(kept) == 0 {
+		delete(r.asked, seq)
+	} else {
+		r.asked[seq] = kept
+	}
+}
+
+// resolve answers those who wait for seq.
+func (r *Runner) resolve(seq uint64, o Outcome) {
+	for _, c := range r.asked[seq] {
+		c <- o
+	}
+	delete(r.asked, seq)
+}
+
+// resolveSpan answers those who wait for an event of s, which is finished.
+func (r *Runner) resolveSpan(s *span) {
+	for seq := range r.asked {
+		if s.from <= seq && seq < s.to {
+			r.resolve(seq, outcome(resultIn(s.runs, seq)))
+		}
+	}
+}
+
+// Health is the output's condition now.
+func (r *Runner) Health() Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.health.next(observation{kind: seenTime}, time.Now())
+}
+
+// Probed folds the result of a probe into health. After one that went well
+// what is held back is tried at once.
+func (r *Runner) Probed(err error) {
+	o := observation{kind: seenAlive}
+	if err != nil {
+		o = observation{kind: seenFailure, err: err.Error()}
+		if agent.IsBlocked(err) {
+			o.kind = seenBlocked
+		}
+	}
+	r.mu.Lock()
+	r.health = r.health.next(o, time.Now())
+	r.mu.Unlock()
+	r.Kick()
+}
+
+// Stats are an output's figures at one moment.
+type Stats struct {
+	Counts      wal.Counts // across restarts
+	Pending     uint64
+	FailedNow   int // in the failed store
+	Unaccounted int64
+	OldestAge   time.Duration // of the oldest pending event that was read; 0 if none
+	InFlight    int           // requests
+	Concurrency int           // requests allowed in flight now
+	BytesHeld   int64         // memory for blocks and encoded events
+	P50         time.Duration // of the last requests that were taken
+	P90         time.Duration
+	P99         time.Duration
+}
+
+// Stats may be asked at any time, also before and after Run.
+func (r *Runner) Stats() Stats {
+	s := Stats{
+		Counts: r.o.Cursor.Counts(), Pending: r.Pending(), FailedNow: r.o.Failed.Len(),
+		Unaccounted: r.Unaccounted(), OldestAge: r.oldestAge(time.Now()), BytesHeld: r.budget.held(),
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.InFlight, s.Concurrency = r.busy, r.width
+	p := r.lat.percentiles(50, 90, 99)
+	s.P50, s.P90, s.P99 = p[0], p[1], p[2]
+	return s
+}
+
+func (r *Runner) oldestAge(now time.Time) time.Duration {
+	r.mu.Lock()
+	oldest := r.oldest
+	r.mu.Unlock()
+	if oldest == 0 {
+		oldest = r.gathering.Load()
+	}
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, time.Duration(now.UnixNano()-oldest))
+}

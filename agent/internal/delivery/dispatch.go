@@ -1,0 +1,236 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+)
+
+// dispatch starts what can be started, and says when to look again if nothing happens.
+func (r *Runner) dispatch(now time.Time) (wake time.Time) {
+	for i := 0; i < len(r.toStore); {
+		p := r.toStore[i]
+		if now.Before(p.after) {
+			wake = earliest(p.after, wake)
+			i++
+			continue
+		}
+		r.toStore = slices.Delete(r.toStore, i, i+1)
+		r.flying = append(r.flying, p)
+		go r.store(p)
+	}
+	for r.sending < r.limit.limit() && len(r.queue) > 0 {
+		ok, at := r.gate.admits(now)
+		if !ok {
+			return earliest(at, wake)
+		}
+		i, at := r.pick(now)
+		if i < 0 {
+			return earliest(at, wake)
+		}
+		p := r.queue[i]
+		if !p.paid {
+			p.paid = true
+			r.pace.due(now, len(p.events), r.bytesOf(p))
+		}
+		if now.Before(r.pace.until) {
+			return earliest(r.pace.until, wake)
+		}
+		r.queue = slices.Delete(r.queue, i, i+1)
+		r.start(p)
+	}
+	return wake
+}
+
+// pick is the first part that may be sent now, or -1 and when to ask again.
+func (r *Runner) pick(now time.Time) (int, time.Time) {
+	var wake time.Time
+	for i, p := range r.queue {
+		if !now.Before(p.after) {
+			return i, time.Time{}
+		}
+		wake = earliest(p.after, wake)
+		if r.limit.ordered() && !p.yield {
+			break
+		}
+	}
+	return -1, wake
+}
+
+func (r *Runner) start(p *part) {
+	p.paid = false
+	if p.tries == 0 {
+		p.mark = r.taken
+	}
+	r.sending++
+	r.flying = append(r.flying, p)
+	res := result{part: p, epoch: r.gate.epoch, probe: r.gate.closed, full: r.sending >= r.limit.limit()}
+	r.gate.probing = r.gate.closed
+	r.setBusy()
+	go r.write(res)
+}
+
+// bytesOf is what p costs on the wire.
+func (r *Runner) bytesOf(p *part) (n int) {
+	if p.span != nil && len(p.events) == len(p.span.events) {
+		return p.span.size
+	}
+	for i := range p.events {
+		if r.encoder != nil {
+			n += len(p.events[i].Wire)
+		} else {
+			n += len(p.events[i].Body)
+		}
+	}
+	return n
+}
+
+// expireWaiting lets go of waiting events that are too old or too far behind.
+func (r *Runner) expireWaiting(now time.Time) {
+	oldest := r.oldestAllowed(now)
+	if oldest == 0 && r.o.Config.MaxLag == 0 {
+		return
+	}
+	queue := r.queue
+	r.queue = r.queue[:0:0]
+	for _, p := range queue {
+		if p.span != nil {
+			far := r.tooFar(p.span.to)
+			kept := p.events[:0]
+			for _, e := range p.events {
+				if far || e.Received < oldest {
+					p.span.note(e.Seq, e.Seq+1, Expired)
+					r.resolve(e.Seq, Outcome{Result: Expired, Reason: "expired"})
+				} else {
+					kept = append(kept, e)
+				}
+			}
+			p.events = kept
+		}
+		if len(p.events) > 0 {
+			r.queue = append(r.queue, p)
+		} else {
+			r.finish(p)
+		}
+	}
+}
+
+// oldestAllowed is when the oldest event that is still sent may have come; 0: any time.
+func (r *Runner) oldestAllowed(now time.Time) int64 {
+	if r.o.Config.MaxAge == 0 {
+		return 0
+	}
+	return now.Add(-r.o.Config.MaxAge.D()).UnixNano()
+}
+
+// tooFar reports whether more than max_lag lies behind the events before seq, as far as one can tell.
+func (r *Runner) tooFar(seq uint64) bool {
+	if r.o.Config.MaxLag == 0 {
+		return false
+	}
+	behind := r.o.Source.Head() - seq
+	return int64(behind)*r.meanSize.Load() > int64(r.o.Config.MaxLag)
+}
+
+// learn keeps a moving mean of the size of an event.
+func (r *Runner) learn(size int64, events int) {
+	if events == 0 {
+		return
+	}
+	mean, n := r.meanSize.Load(), size/int64(events)
+	if mean != 0 {
+		n = mean + (n-mean)/8
+	}
+	r.meanSize.Store(max(n, 1))
+}
+
+// finish ends a part; when it was the last of its span the span can be committed.
+func (r *Runner) finish(p *part) {
+	switch {
+	case p.job != nil:
+		p.job.open--
+		if p.job.open == 0 {
+			r.endJob(p.job)
+		}
+	case p.span != nil:
+		p.span.open--
+		if p.span.open == 0 {
+			p.span.free(r.budget)
+			r.commit()
+		}
+	}
+}
+
+// commit moves the cursor over the finished spans in front.
+func (r *Runner) commit() {
+	n := 0
+	for n < len(r.window) && r.window[n].open == 0 {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	total, to := r.window[0].counts, r.window[n-1].to
+	for _, s := range r.window[1:n] {
+		c := s.counts
+		total.Sent += c.Sent
+		total.Failed += c.Failed
+		total.Filtered += c.Filtered
+		total.Expired += c.Expired
+		total.Foreign += c.Foreign
+	}
+	r.o.Cursor.Advance(to, total)
+	r.metrics.count(total)
+	r.checkLedger()
+	for _, s := range r.window[:n] {
+		r.past.add(s)
+		r.resolveSpan(s)
+		select {
+		case r.spare <- s:
+		default:
+		}
+	}
+	r.window = slices.Delete(r.window, 0, n)
+	r.setOldest()
+	r.notifyPassed(to)
+}
+
+// setOldest publishes when the oldest event that was handed over came.
+func (r *Runner) setOldest() {
+	var oldest int64
+	for _, s := range r.window {
+		if s.open > 0 && s.received != 0 {
+			oldest = s.received
+			break
+		}
+	}
+	r.mu.Lock()
+	r.oldest = oldest
+	r.mu.Unlock()
+}
+
+func (r *Runner) setBusy() {
+	r.mu.Lock()
+	r.busy, r.width = r.sending, r.limit.limit()
+	r.mu.Unlock()
+}
+
+// push puts p where its turn is: in front of what waits, or behind all of it.
+func (r *Runner) push(p *part, front bool) {
+	if p.job != nil && p.job.withdrawn {
+		r.finish(p)
+		return
+	}
+	p.yield = !front
+	if front {
+		r.queue = slices.Insert(r.queue, 0, p)
+	} else {
+		r.queue = append(r.queue, p)
+	}
+}
+
+// landed takes p off the list of those in flight.
+func (r *Runner) landed(p *part) {
+	if i := slices.Index(r.flying, p); i >= 0 {
+		r.flying = slices.Delete(r.flying, i, i+1)
+	}
+}

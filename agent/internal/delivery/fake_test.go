@@ -1,0 +1,449 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+// A fakeLog is a log in memory. Its cursor can be saved and thrown back to what was saved.
+type fakeLog struct {
+	mu     sync.Mutex
+	blocks []*fakeBlock
+	next   uint64
+	wake   chan struct{}
+	closed bool
+	live   int // blocks that somebody holds
+}
+
+func newFakeLog() *fakeLog { return &fakeLog{next: 1, wake: make(chan struct{})} }
+
+type fakeBlock struct {
+	log     *fakeLog
+	events  []agent.Event
+	targets []string
+	lost    bool
+	first   uint64
+	n       int
+}
+
+// put appends a block of events; they get their numbers.
+func (l *fakeLog) put(targets []string, events ...agent.Event) (first uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := &fakeBlock{log: l, targets: targets, events: events, first: l.next, n: len(events)}
+	for i := range events {
+		events[i].Seq = l.next
+		l.next++
+	}
+	l.blocks = append(l.blocks, b)
+	close(l.wake)
+	l.wake = make(chan struct{})
+	return b.first
+}
+
+// lose appends a hole.
+func (l *fakeLog) lose(n int) {
+	first := l.put(nil, make([]agent.Event, n)...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.blocks {
+		if b.first == first {
+			b.lost = true
+		}
+	}
+}
+
+func (l *fakeLog) Head() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next
+}
+
+type fakeSource struct {
+	*fakeLog
+	cursor *fakeCursor
+}
+
+func (s fakeSource) ForeignAhead() (n uint64) {
+	seq := s.cursor.Seq()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.blocks {
+		if !concerns(b.targets, s.cursor.name) && b.first+uint64(b.n) > seq {
+			n += b.first + uint64(b.n) - max(b.first, seq)
+		}
+	}
+	return n
+}
+
+func (s fakeSource) Reader() Reader { return &fakeReader{log: s.fakeLog, pos: s.cursor.Seq()} }
+
+type fakeReader struct {
+	log *fakeLog
+	pos uint64
+}
+
+func (r *fakeReader) Next(ctx context.Context) (Block, error) {
+	for {
+		r.log.mu.Lock()
+		for _, b := range r.log.blocks {
+			if b.first+uint64(b.n) > r.pos {
+				r.pos = b.first + uint64(b.n)
+				r.log.live++
+				r.log.mu.Unlock()
+				return b, nil
+			}
+		}
+		closed, wake := r.log.closed, r.log.wake
+		r.log.mu.Unlock()
+		if closed {
+			return nil, agent.ErrClosed
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (r *fakeReader) Close() {}
+
+func (b *fakeBlock) First() uint64     { return b.first }
+func (b *fakeBlock) Last() uint64      { return b.first + uint64(b.n) - 1 }
+func (b *fakeBlock) Targets() []string { return b.targets }
+func (b *fakeBlock) Lost() bool        { return b.lost }
+func (b *fakeBlock) Size() (n int) {
+	for _, e := range b.events {
+		n += len(e.Body)
+	}
+	return n
+}
+
+func (b *fakeBlock) Has(f func([]byte, agent.Severity) bool) bool {
+	return slices.ContainsFunc(b.events, func(e agent.Event) bool { return f(e.Type, e.Severity) })
+}
+
+func (b *fakeBlock) Events(dst []agent.Event) ([]agent.Event, error) {
+	return append(dst, b.events...), nil
+}
+
+func (b *fakeBlock) Release() {
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	b.log.live--
+}
+
+// A fakeCursor keeps a log of its places, so that a crash can throw it back.
+type fakeCursor struct {
+	name   string
+	mu     sync.Mutex
+	seq    uint64
+	start  uint64
+	counts wal.Counts
+	frozen bool
+	saved  []fakePlace
+}
+
+type fakePlace struct {
+	at     time.Time
+	seq    uint64
+	counts wal.Counts
+}
+
+func newFakeCursor(name string) *fakeCursor { return &fakeCursor{name: name, seq: 1, start: 1} }
+
+func (c *fakeCursor) Name() string  { return c.name }
+func (c *fakeCursor) Start() uint64 { return c.start }
+func (c *fakeCursor) Seq() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seq
+}
+
+func (c *fakeCursor) Counts() wal.Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
+func (c *fakeCursor) Advance(seq uint64, d wal.Counts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.frozen {
+		return
+	}
+	c.rememberLocked()
+	c.seq = seq
+	c.counts.Sent += d.Sent
+	c.counts.Failed += d.Failed
+	c.counts.Filtered += d.Filtered
+	c.counts.Expired += d.Expired
+	c.counts.Foreign += d.Foreign
+}
+
+func (c *fakeCursor) Adjust(d wal.Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.frozen {
+		return
+	}
+	c.rememberLocked()
+	c.counts.Sent += uint64(d.Sent)
+	c.counts.Failed += uint64(d.Failed)
+	c.counts.Expired += uint64(d.Expired)
+}
+
+func (c *fakeCursor) rememberLocked() {
+	c.saved = append(c.saved, fakePlace{time.Now(), c.seq, c.counts})
+}
+
+// crash is the cursor as it may be found after a crash now: up to a second old.
+func (c *fakeCursor) crash(pick func(n int) int) *fakeCursor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frozen = true
+	c.rememberLocked()
+	var recent []fakePlace
+	for i, p := range c.saved {
+		if i+1 == len(c.saved) || time.Since(c.saved[i+1].at) <= time.Second {
+			recent = append(recent, p)
+		}
+	}
+	p := recent[pick(len(recent))]
+	return &fakeCursor{name: c.name, seq: p.seq, start: c.start, counts: p.counts}
+}
+
+// event is an event of a type, with its number in the body.
+func event(n int, typ string) agent.Event {
+	return agent.Event{
+		Time: time.Now().UnixNano(), Received: time.Now().UnixNano(), Severity: agent.Medium,
+		ID: fmt.Appendf(nil, "id-%d", n), Type: []byte(typ), Source: []byte("mac-1"), Input: "in",
+		Body: fmt.Appendf(nil, `{"event_id":"id-%d","event_type":%q,"n":%d}`, n, typ, n),
+	}
+}
+
+func events(from, n int, typ string) []agent.Event {
+	out := make([]agent.Event, n)
+	for i := range out {
+		out[i] = event(from+i, typ)
+	}
+	return out
+}
+
+// A fakeOutput takes what answer lets it, and remembers.
+type fakeOutput struct {
+	mu     sync.Mutex
+	answer func(events []agent.Event) error // nil: takes all
+	delay  time.Duration
+	taken  map[string]int // by event id
+	order  []string
+	writes []int // sizes
+	times  []time.Time
+	active int
+	most   int
+	dead   bool
+}
+
+func (o *fakeOutput) Write(ctx context.Context, events []agent.Event) error {
+	o.mu.Lock()
+	o.writes = append(o.writes, len(events))
+	o.times = append(o.times, time.Now())
+	o.active++
+	o.most = max(o.most, o.active)
+	delay := o.delay
+	o.mu.Unlock()
+	defer func() {
+		o.mu.Lock()
+		o.active--
+		o.mu.Unlock()
+	}()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dead {
+		return fmt.Errorf("it is dead")
+	}
+	var err error
+	if o.answer != nil {
+		err = o.answer(events)
+	}
+	failed := map[int]bool{}
+	if err != nil {
+		list, ok := partialFailures(err, len(events))
+		if !ok {
+			return err
+		}
+		for _, f := range list {
+			failed[f.Index] = true
+		}
+	}
+	if o.taken == nil {
+		o.taken = map[string]int{}
+	}
+	for i, e := range events {
+		if !failed[i] {
+			o.taken[string(e.ID)]++
+			o.order = append(o.order, string(e.ID))
+		}
+	}
+	return err
+}
+
+func (o *fakeOutput) set(answer func(events []agent.Event) error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.answer = answer
+}
+
+func (o *fakeOutput) got(n int) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken[fmt.Sprintf("id-%d", n)]
+}
+
+func (o *fakeOutput) requests() []int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.writes)
+}
+
+// A bench is a runner with everything around it.
+type bench struct {
+	t      testing.TB
+	log    *fakeLog
+	cursor *fakeCursor
+	out    agent.Output
+	fake   *fakeOutput
+	cfg    Config
+	dir    string
+	failed *FailedStore
+	env    agent.Env
+	runner *Runner
+	stop   func() error
+	opts   func(*Options)
+	maxSz  int64
+	maxAge time.Duration
+}
+
+func newBench(t testing.TB) *bench {
+	b := &bench{t: t, log: newFakeLog(), fake: &fakeOutput{}, cfg: DefaultConfig(), dir: t.TempDir(), cursor: newFakeCursor("siem")}
+	b.out = b.fake
+	b.env = agent.Env{Name: "siem", Kind: "output", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: metrics.NewSet()}
+	return b
+}
+
+func (b *bench) start() {
+	b.t.Helper()
+	store, err := OpenFailed(FailedOptions{Dir: b.dir, Cursor: b.cursor, Log: b.env.Log, MaxSize: b.maxSz, MaxAge: b.maxAge, noSync: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.failed = store
+	o := Options{
+		Name: "siem", Config: b.cfg, Output: b.out, Cursor: b.cursor, Source: fakeSource{b.log, b.cursor},
+		Failed: store, Env: b.env, Endpoint: "https://siem.example.com",
+	}
+	if b.opts != nil {
+		b.opts(&o)
+	}
+	b.runner = New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.runner.Run(ctx) }()
+	b.stop = func() error {
+		cancel()
+		err := <-done
+		store.Close()
+		b.stop = nil
+		return err
+	}
+}
+
+// end stops the runner and adds up.
+func (b *bench) end() {
+	b.t.Helper()
+	if b.stop != nil {
+		if err := b.stop(); err != nil {
+			b.t.Errorf("Run = %v", err)
+		}
+	}
+	b.check()
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	if b.log.live != 0 {
+		b.t.Errorf("%d blocks are still held", b.log.live)
+	}
+	if n := b.runner.budget.held(); n != 0 {
+		b.t.Errorf("%d bytes are still charged", n)
+	}
+}
+
+func (b *bench) check() {
+	b.t.Helper()
+	if n := unaccounted(b.cursor); n != 0 {
+		b.t.Errorf("unaccounted = %d: passed %d, counts %+v", n, b.cursor.Seq()-b.cursor.Start(), b.cursor.Counts())
+	}
+}
+
+func (b *bench) counts(want wal.Counts) {
+	b.t.Helper()
+	if got := b.cursor.Counts(); got != want {
+		b.t.Errorf("counts = %+v, want %+v", got, want)
+	}
+}
+
+// entries are all entries of the failed store.
+func (b *bench) entries() []Entry {
+	b.t.Helper()
+	list, _, err := b.failed.List(FailedFilter{}, "", 1<<30)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
+
+// typed answers with err for the events of a type, one by one.
+func typed(typ string, err error) func([]agent.Event) error {
+	return func(events []agent.Event) error {
+		var failed []agent.EventError
+		for i, e := range events {
+			if string(e.Type) == typ {
+				failed = append(failed, agent.EventError{Index: i, Err: err})
+			}
+		}
+		if failed == nil {
+			return nil
+		}
+		return &agent.PartialError{Failed: failed}
+	}
+}
+
+// whole answers with err for a batch that holds an event of a type.
+func whole(typ string, err error) func([]agent.Event) error {
+	return func(events []agent.Event) error {
+		for _, e := range events {
+			if string(e.Type) == typ {
+				return err
+			}
+		}
+		return nil
+	}
+}

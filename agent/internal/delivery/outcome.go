@@ -1,0 +1,398 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// errGuard is what a connection is held with that refuses everything.
+var errGuard = fmt.Errorf("%d events were refused in a row and none was taken between: holding the rest", guardLimit)
+
+// settle draws the consequences of what came of a part.
+func (r *Runner) settle(res result) {
+	p, now := res.part, time.Now()
+	r.landed(p)
+	if res.stored {
+		r.settleStored(p, res.err, now)
+		return
+	}
+	r.sending--
+	r.setBusy()
+	if res.probe {
+		r.gate.probing = false
+	}
+	if res.err != nil && r.hard.Err() != nil {
+		// Killed on the way out: it stays in the log.
+		if p.job != nil {
+			r.finish(p)
+		}
+		return
+	}
+	r.metrics.request(res.took)
+	if res.err == nil {
+		r.took(p.events, p, now)
+		r.settled(res, now)
+		r.finish(p)
+		return
+	}
+	if failed, ok := partialFailures(res.err, len(p.events)); ok {
+		r.settlePartial(res, failed, now)
+		return
+	}
+	if overloaded(res.err) {
+		r.limit.overload(now)
+	}
+	v, d := judge(res.err)
+	switch v {
+	case permanent, tooLarge:
+		r.settleRefused(res, v, now)
+	case suspect:
+		r.settleSuspect(p, res, now)
+	default:
+		r.settleNothing(p, res, v, d, now)
+	}
+}
+
+// settled is told that a request was a success as a whole.
+func (r *Runner) settled(res result, now time.Time) {
+	r.mu.Lock()
+	r.lat.add(res.took)
+	r.mu.Unlock()
+	if res.full {
+		r.limit.took(res.took)
+	}
+	r.observe(observation{kind: seenTaken}, now)
+}
+
+// took counts events as sent. Something was taken: whatever held the output back is over.
+func (r *Runner) took(events []agent.Event, p *part, now time.Time) {
+	n := len(events)
+	if n == 0 {
+		return
+	}
+	r.taken += uint64(n)
+	r.row = 0
+	r.gate.open()
+	if p.job != nil {
+		p.job.tookAll(events)
+	} else {
+		p.span.counts.Sent += uint64(n)
+		r.o.Failed.overtaken(func(yield func(uint64) bool) {
+			for i := range events {
+				if !yield(events[i].Seq) {
+					return
+				}
+			}
+		})
+		if len(r.asked) > 0 {
+			for i := range events {
+				r.resolve(events[i].Seq, Outcome{Result: Sent})
+			}
+		}
+	}
+	if len(r.shelved) > 0 {
+		// The guard is off: what the encoder refused is refused.
+		shelved := r.shelved
+		r.shelved = nil
+		for _, q := range shelved {
+			r.shelve(q)
+		}
+	}
+}
+
+// settleNothing: nothing was said about the events; the same again.
+func (r *Runner) settleNothing(p *part, res result, v verdict, d time.Duration, now time.Time) {
+	if v == again {
+		if p.again++; p.again <= maxAgain {
+			r.metrics.retry(v)
+			r.push(p, true)
+			return
+		}
+		v = noWord // it asks too often to be believed
+	}
+	p.again = 0
+	p.tries++
+	p.doubt = false
+	r.gate.close(now, res.epoch, d, v == blocked)
+	p.after = r.gate.until
+	r.metrics.retry(v)
+	kind := seenFailure
+	if v == blocked {
+		kind = seenBlocked
+	}
+	r.observe(observation{kind: kind, err: res.err.Error(), nextTry: r.gate.until}, now)
+	// What cannot be sent in time may be too much at once.
+	if timedOut(res.err) && len(p.events) > 1 && p.tries >= r.o.Config.Retry.MaxAttempts {
+		r.halve(p, true)
+		return
+	}
+	// After a few tries others have a chance to show that the target is alive.
+	r.push(p, r.limit.ordered() || p.tries < r.o.Config.Retry.MaxAttempts)
+}
+
+// settleRefused: these events, or some of them, will never be taken.
+func (r *Runner) settleRefused(res result, v verdict, now time.Time) {
+	p := res.part
+	if r.row < guardLimit {
+		r.gate.open() // the target answers
+	}
+	r.metrics.retry(v)
+	r.observe(observation{kind: seenRefused, err: res.err.Error(), nextTry: now}, now)
+	if len(p.events) > 1 {
+		r.metrics.split()
+		if r.guarding() {
+			r.holdBack(p, res.epoch, now)
+			return
+		}
+		p.after = time.Time{}
+		r.halve(p, true)
+		return
+	}
+	r.refuse(p, []refusal{{event: p.events[0], err: res.err}}, res.epoch, now)
+}
+
+// settleSuspect: the answer blames the events of p without saying why. That
+// counts only if something was taken since they were last tried: else it
+// may be the target that is ill.
+func (r *Runner) settleSuspect(p *part, res result, now time.Time) {
+	retry := r.o.Config.Retry
+	proof := r.taken > p.mark
+	p.mark, p.doubt = r.taken, true
+	p.tries++
+	r.metrics.retry(suspect)
+	if proof {
+		p.blamed++
+	} else {
+		r.gate.close(now, res.epoch, 0, false)
+	}
+	next := now
+	switch enough := p.blamed >= retry.MaxAttempts || p.tries >= retry.MaxAttempts; {
+	case len(p.events) > 1 && enough:
+		// Halving loses nothing, so it needs no proof; the halves prove each other.
+		p.blamed = min(p.blamed, retry.MaxAttempts-1)
+		p.after = time.Time{}
+		r.metrics.split()
+		r.halve(p, true)
+	case len(p.events) == 1 && proof && p.blamed >= retry.MaxAttempts:
+		r.observe(observation{kind: seenRefused, err: res.err.Error(), nextTry: now}, now)
+		r.refuse(p, []refusal{{event: p.events[0], err: res.err}}, res.epoch, now)
+		return
+	default:
+		if proof {
+			next = now.Add(r.gate.backoff(p.tries))
+		} else {
+			next = r.gate.until
+		}
+		p.after = next
+		// Where order is kept it is given up only for an event that would else stop all others for ever.
+		r.push(p, r.limit.ordered() && !(len(p.events) == 1 && enough))
+	}
+	kind := seenFailure
+	if proof {
+		kind = seenRefused
+	}
+	r.observe(observation{kind: kind, err: res.err.Error(), nextTry: next}, now)
+}
+
+// halve puts p back as two parts.
+func (r *Runner) halve(p *part, front bool) {
+	q := p.split()
+	if front {
+		r.push(q, true)
+		r.push(p, true)
+	} else {
+		r.push(p, false)
+		r.push(q, false)
+	}
+}
+
+func (r *Runner) guarding() bool { return r.row >= guardLimit }
+
+// holdBack keeps p, whose events were refused while the guard holds. It is
+// tried again after the others, in halves: among them may be one that is good.
+func (r *Runner) holdBack(p *part, epoch uint64, now time.Time) {
+	r.gate.close(now, epoch, 0, true)
+	p.after, p.doubt, p.mark = r.gate.until, true, r.taken
+	r.observe(observation{kind: seenBlocked, err: errGuard.Error(), nextTry: r.gate.until}, now)
+	if len(p.events) > 1 {
+		r.halve(p, false)
+	} else {
+		r.push(p, false)
+	}
+}
+
+// refuse gives refused events of p to the failed store, as far as the guard
+// lets them, and holds the rest. It ends p.
+func (r *Runner) refuse(p *part, refused []refusal, epoch uint64, now time.Time) {
+	for i := range refused {
+		refused[i].attempts = max(p.blamed, 1)
+	}
+	if p.job != nil {
+		// Known to be bad: that says nothing new about the connection.
+		p.job.refuseAll(refused)
+		r.finish(p)
+		return
+	}
+	room := min(guardLimit-r.row, len(refused))
+	if room > 0 {
+		r.row += room
+		q := &part{span: p.span, refused: refused[:room]}
+		p.span.open++
+		r.toStore = append(r.toStore, q)
+	}
+	if room == len(refused) {
+		r.finish(p)
+		return
+	}
+	p.events = p.events[:0]
+	for _, f := range refused[room:] {
+		p.events = append(p.events, f.event)
+	}
+	r.holdBack(p, epoch, now)
+}
+
+// shelve is refuse for what the encoder refused: it is not sent again, so it waits for the guard.
+func (r *Runner) shelve(p *part) {
+	room := min(guardLimit-r.row, len(p.refused))
+	r.row += room
+	switch {
+	case room == len(p.refused):
+		r.toStore = append(r.toStore, p)
+		return
+	case room > 0:
+		p.span.open++
+		r.toStore = append(r.toStore, &part{span: p.span, refused: p.refused[:room]})
+		p.refused = p.refused[room:]
+	}
+	r.shelved = append(r.shelved, p)
+	r.observe(observation{kind: seenBlocked, err: errGuard.Error() + ": " + p.refused[0].err.Error()}, time.Now())
+}
+
+// settlePartial: some were taken, the others have each their own word.
+func (r *Runner) settlePartial(res result, failed []agent.EventError, now time.Time) {
+	p := res.part
+	var refused []refusal
+	var doubted, rest []agent.Event
+	taken := make([]agent.Event, 0, len(p.events)-len(failed))
+	worst, wait, doubt := again, time.Duration(0), error(nil)
+	var said error // of the rest
+	at := 0
+	for i := range p.events {
+		if at == len(failed) || failed[at].Index != i {
+			taken = append(taken, p.events[i])
+			continue
+		}
+		err := failed[at].Err
+		at++
+		if overloaded(err) {
+			r.limit.overload(now)
+		}
+		switch v, d := judge(err); v {
+		case permanent, tooLarge:
+			refused = append(refused, refusal{event: p.events[i], err: err})
+		case suspect:
+			doubted, doubt = append(doubted, p.events[i]), err
+		default:
+			rest = append(rest, p.events[i])
+			if v >= worst {
+				worst, said = v, err
+			}
+			wait = max(wait, d)
+		}
+	}
+	r.took(taken, p, now)
+	if len(failed) == 0 {
+		r.settled(res, now)
+	} else if len(taken) > 0 {
+		r.observe(observation{kind: seenPartly, err: failed[0].Err.Error()}, now)
+	}
+	progress := len(taken) > 0 || len(refused) > 0
+
+	// Each kind goes its way as a part of its own.
+	if len(doubted) > 0 {
+		q := r.sibling(p, doubted)
+		r.settleSuspect(q, result{part: q, err: doubt, epoch: res.epoch}, now)
+	}
+	if len(refused) > 0 {
+		r.metrics.retry(permanent)
+		if len(taken) == 0 {
+			r.observe(observation{kind: seenRefused, err: refused[0].err.Error(), nextTry: now}, now)
+		}
+		q := r.sibling(p, eventsOf(refused))
+		r.refuse(q, refused, res.epoch, now)
+	}
+	switch {
+	case len(rest) == 0:
+		r.finish(p)
+	case !progress || worst == again:
+		p.events = rest
+		if progress {
+			p.again = 0
+		}
+		r.settleNothing(p, result{part: p, err: said, epoch: res.epoch}, worst, wait, now)
+	default:
+		// It is getting on: no growing backoff.
+		p.events, p.tries, p.again, p.doubt = rest, 0, 0, false
+		p.after = now.Add(max(wait, r.gate.backoff(1)))
+		r.metrics.retry(worst)
+		r.observe(observation{kind: seenPartly, err: said.Error(), nextTry: p.after}, now)
+		r.push(p, true)
+	}
+}
+
+// sibling is a part for events that leave p.
+func (r *Runner) sibling(p *part, events []agent.Event) *part {
+	q := *p
+	q.events = events
+	if q.span != nil {
+		q.span.open++
+	}
+	if q.job != nil {
+		q.job.open++
+	}
+	return &q
+}
+
+func eventsOf(refused []refusal) []agent.Event {
+	events := make([]agent.Event, len(refused))
+	for i := range refused {
+		events[i] = refused[i].event
+	}
+	return events
+}
+
+// settleStored: refusals are in the failed store, or could not be written.
+func (r *Runner) settleStored(p *part, err error, now time.Time) {
+	if err != nil {
+		p.tries++
+		p.after = now.Add(r.gate.backoff(p.tries))
+		if p.tries == 1 {
+			r.o.Env.Log.Error("failed store cannot be written, holding the events", "events", len(p.refused), "err", err)
+		}
+		r.toStore = append(r.toStore, p)
+		return
+	}
+	for _, f := range p.refused {
+		p.span.note(f.event.Seq, f.event.Seq+1, Failed)
+		r.resolve(f.event.Seq, Outcome{Result: Failed, Reason: f.err.Error()})
+	}
+	r.finish(p)
+}
+
+// holds reports whether an event is in p still.
+func (p *part) holds(seq uint64) bool {
+	if slices.ContainsFunc(p.events, func(e agent.Event) bool { return e.Seq == seq }) {
+		return true
+	}
+	return slices.ContainsFunc(p.refused, func(f refusal) bool { return f.event.Seq == seq })
+}
+
+func timedOut(err error) bool {
+	v, _ := judge(err)
+	var answer *agent.AnswerError
+	return v == noWord && overloaded(err) && !errors.As(err, &answer)
+}

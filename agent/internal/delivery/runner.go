@@ -1,0 +1,323 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// Options is what a Runner needs. All but the last two are required.
+type Options struct {
+	Name   string // of the output
+	Config Config
+	Output agent.Output
+	Cursor Cursor
+	Source Source
+	Failed *FailedStore
+	Env    agent.Env
+
+	Endpoint string        // for failed events whose error names none
+	MaxBytes int64         // of blocks and encoded events held; 0: 16 MiB
+	Grace    time.Duration // for requests in flight when Run's context ends; 0: 5 s
+}
+
+const (
+	// guardLimit refusals in a row, with nothing taken between, are the connection's fault and not the events'.
+	guardLimit = 100
+	// maxAgain answers in a row may ask for another try at once.
+	maxAgain = 10
+	// tickEvery is how often the runner looks at the clock for its own sake.
+	tickEvery = 5 * time.Second
+)
+
+// A Runner takes events from the log to one output. Its methods may be called
+// from any goroutine; those that wait return ErrStopped when Run has ended.
+type Runner struct {
+	o        Options
+	encoder  agent.Encoder // nil if the output is none
+	match    matcher
+	budget   *budget
+	spans    chan *span
+	spare    chan *span
+	flush    chan uint64
+	results  chan result
+	control  chan func()
+	kicks    chan struct{}
+	retrying sync.Mutex // one retry of failed events at a time
+	started  atomic.Bool
+	stopped  chan struct{}
+
+	gathering atomic.Int64 // when the oldest event of the unfinished batch came; 0: none
+	meanSize  atomic.Int64 // of an event in the log, bytes
+	unsettled atomic.Int64 // the ledger's difference
+
+	// The loop's own.
+	hard    context.Context // of requests in flight; ends when the grace is over
+	window  []*span         // handed over and not committed, in order
+	next    uint64          // where the next span begins
+	queue   []*part         // waiting to be sent
+	toStore []*part         // waiting to be written to the failed store
+	shelved []*part         // refused by the encoder while the guard holds
+	flying  []*part         // in flight, to the output or the store
+	sending int             // of these, to the output
+	gate    gate
+	limit   limiter
+	pace    pace
+	taken   uint64 // events taken, for evidence that others pass
+	row     int    // refusals since
+	swept   time.Time
+	asked   map[uint64][]chan Outcome
+	passed  []passing
+	past    history
+	metrics *meters
+	book    logbook
+
+	mu     sync.Mutex // guards below
+	health Health
+	lat    latencies
+	oldest int64 // when the oldest event handed over came; 0: none
+	busy   int
+	width  int
+}
+
+// New makes a Runner. It does no I/O.
+func New(o Options) *Runner {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 16 << 20
+	}
+	if o.Grace == 0 {
+		o.Grace = 5 * time.Second
+	}
+	r := &Runner{
+		o:       o,
+		match:   newMatcher(o.Config.Filter),
+		budget:  newBudget(o.MaxBytes),
+		spans:   make(chan *span),
+		flush:   make(chan uint64, 1),
+		control: make(chan func()),
+		kicks:   make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+		gate:    newGate(o.Config.Retry),
+		limit:   newLimiter(o.Config.Concurrency),
+		pace:    newPace(o.Config),
+		asked:   map[uint64][]chan Outcome{},
+		health:  Health{Status: Unknown, Since: time.Now()},
+	}
+	r.encoder, _ = o.Output.(agent.Encoder)
+	r.spare = make(chan *span, r.windowSize()+4)
+	r.results = make(chan result, 4*r.windowSize()+16)
+	r.width = r.limit.limit()
+	return r
+}
+
+// windowSize bounds the batches that are not committed, and with them what a crash can repeat.
+func (r *Runner) windowSize() int { return 2 * r.limit.most() }
+
+// A result is what came of a part in flight.
+type result struct {
+	part   *part
+	err    error
+	took   time.Duration
+	stored bool   // the failed store's answer, not the output's
+	epoch  uint64 // of the gate when it began
+	probe  bool   // it was the one try of a closed gate
+	full   bool   // the limit was reached when it began
+}
+
+// Run delivers until ctx ends; then requests in flight have the grace to end.
+// It is called once. The output is not closed. An error means that a Write did
+// not return: its output is not to be used again.
+func (r *Runner) Run(ctx context.Context) error {
+	if !r.started.CompareAndSwap(false, true) {
+		return errors.New("the runner has run before")
+	}
+	defer close(r.stopped)
+	r.metrics = r.newMeters()
+	defer r.metrics.unregister()
+	r.o.Failed.reconcile()
+
+	read, stop := context.WithCancel(ctx)
+	defer stop()
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	r.hard = hard
+
+	g := r.newGatherer()
+	r.next = g.pos
+	var readers sync.WaitGroup
+	readers.Go(func() { g.pump(read) })
+	readers.Go(func() { g.gather(read) })
+
+	r.loop(read)
+	err := r.land(kill)
+	stop()
+	readers.Wait()
+	for _, s := range r.window {
+		if err == nil {
+			s.free(r.budget)
+		}
+	}
+	return err
+}
+
+func (r *Runner) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		now := time.Now()
+		if now.Sub(r.swept) >= tickEvery {
+			r.tick(now)
+		}
+		wake := earliest(r.dispatch(now), r.swept.Add(tickEvery))
+		timer.Reset(wake.Sub(now))
+		var spans <-chan *span
+		if r.wantsSpan() {
+			spans = r.spans
+		}
+		select {
+		case s := <-spans:
+			r.accept(s)
+		case res := <-r.results:
+			r.settle(res)
+		case f := <-r.control:
+			f()
+		case <-r.kicks:
+			r.kicked(time.Now())
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// land waits for what is in flight.
+func (r *Runner) land(kill context.CancelFunc) error {
+	grace := time.NewTimer(r.o.Grace)
+	defer grace.Stop()
+	killed := false
+	for len(r.flying) > 0 {
+		select {
+		case res := <-r.results:
+			r.settle(res)
+		case <-grace.C:
+			if killed {
+				// Its blocks stay retained: it may still read them.
+				return fmt.Errorf("%d requests did not return when they were told to", len(r.flying))
+			}
+			killed = true
+			kill()
+			grace.Reset(r.o.Grace)
+		}
+	}
+	return nil
+}
+
+// wantsSpan reports whether another span may be handed over. Beyond the
+// window one is let in only when all that waits was blamed and nothing shows
+// whether others pass: somebody has to be the witness.
+func (r *Runner) wantsSpan() bool {
+	w := r.windowSize()
+	if len(r.window) < w {
+		if r.needsWitness() {
+			r.budget.overdraw()
+		}
+		return true
+	}
+	if len(r.window) < w+r.o.Config.Retry.MaxAttempts+4 && r.needsWitness() {
+		r.budget.overdraw()
+		return true
+	}
+	return false
+}
+
+func (r *Runner) needsWitness() bool {
+	if r.sending > 0 || len(r.queue) == 0 {
+		return false
+	}
+	for _, p := range r.queue {
+		if !p.doubt || p.mark != r.taken {
+			return false
+		}
+	}
+	return true
+}
+
+// accept takes over a span from the gatherer.
+func (r *Runner) accept(s *span) {
+	if s.from != r.next {
+		// Only on the way out: the one before it was dropped.
+		s.free(r.budget)
+		return
+	}
+	r.next = s.to
+	r.window = append(r.window, s)
+	if len(s.events) > 0 {
+		s.open++
+		r.queue = append(r.queue, &part{span: s, events: s.events})
+	}
+	if len(s.refused) > 0 {
+		s.open++
+		r.shelve(&part{span: s, refused: s.refused})
+	}
+	r.setOldest()
+	if s.open == 0 {
+		s.free(r.budget)
+		r.commit()
+	}
+}
+
+// tick does what time alone asks for.
+func (r *Runner) tick(now time.Time) {
+	r.swept = now
+	r.expireWaiting(now)
+	r.observe(observation{kind: seenTime}, now)
+	r.o.Failed.expire(now)
+	r.checkLedger()
+}
+
+// write is one request, in a goroutine of its own.
+func (r *Runner) write(res result) {
+	ctx, cancel := context.WithTimeout(r.hard, r.o.Config.Timeout.D())
+	begun := time.Now()
+	res.err = r.callOutput(ctx, res.part.events)
+	res.took = time.Since(begun)
+	if res.err != nil && ctx.Err() != nil {
+		// Whatever it says, it was cut short.
+		if _, partial := partialFailures(res.err, len(res.part.events)); !partial {
+			res.err = fmt.Errorf("%w after %v: %w", context.DeadlineExceeded, res.took.Round(time.Millisecond), res.err)
+		}
+	}
+	cancel()
+	r.results <- res
+}
+
+// callOutput shields the runner from an output that panics.
+func (r *Runner) callOutput(ctx context.Context, events []agent.Event) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, stack()}
+			r.logPanic(err, "events", len(events))
+		}
+	}()
+	return r.o.Output.Write(ctx, events)
+}
+
+// store writes refusals to the failed store, in a goroutine of its own.
+func (r *Runner) store(p *part) {
+	entries := make([]Entry, len(p.refused))
+	for i, f := range p.refused {
+		entries[i] = newEntry(f, r.o.Name, r.o.Endpoint)
+	}
+	r.results <- result{part: p, stored: true, err: r.o.Failed.Add(entries)}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
