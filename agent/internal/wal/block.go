@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -162,7 +161,7 @@ func (b *Block) load() error {
 
 // payloadOf checks and decompresses what is stored.
 func payloadOf(h *header, stored *buffer) (*buffer, error) {
-	if crc32.Checksum(stored.b, castagnoli) != h.crc {
+	if checksum(stored.b) != h.crc {
 		return nil, errors.New("the payload's checksum is wrong")
 	}
 	if h.codec == codecNone {

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"slices"
 )
 
@@ -54,7 +53,7 @@ func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 
 	// The payload comes first, since the header holds its checksum.
 	l.payload, h.codec = compress(l.payload[:0], l.codec, raw.b)
-	h.stored, h.crc = uint32(len(l.payload)), crc32.Checksum(l.payload, castagnoli)
+	h.stored, h.crc = uint32(len(l.payload)), checksum(l.payload)
 	l.entry = append(appendHeader(l.entry[:0], &h), l.payload...)
 
 	h.kinds = cloneKinds(h.kinds) // the table is reused

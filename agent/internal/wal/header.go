@@ -59,6 +59,8 @@ type header struct {
 	tooKinds bool
 }
 
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
 // next is the sequence number after the block's last.
 func (h *header) next() uint64 { return h.first + uint64(h.count) }
 
@@ -96,7 +98,7 @@ func appendHeader(dst []byte, h *header) []byte {
 	}
 	h.size = len(dst) - start
 	le.PutUint32(dst[start+8:], uint32(h.size))
-	le.PutUint32(dst[start+4:], crc32.Checksum(dst[start+8:], castagnoli))
+	le.PutUint32(dst[start+4:], checksum(dst[start+8:]))
 	return dst
 }
 
@@ -173,7 +175,7 @@ func decodeHeader(src []byte, h *header) error {
 	}
 	src = src[:size]
 	le := binary.LittleEndian
-	if le.Uint32(src[4:]) != crc32.Checksum(src[8:], castagnoli) {
+	if le.Uint32(src[4:]) != checksum(src[8:]) {
 		return errBadHeader
 	}
 	// Magic, checksum, size and version are where they are in all versions.
@@ -185,6 +187,9 @@ func decodeHeader(src []byte, h *header) error {
 	}
 	if src[13] > codecZstd {
 		return fmt.Errorf("block codec %d: %w", src[13], ErrNewer)
+	}
+	if flags := le.Uint16(src[14:]); flags != 0 {
+		return fmt.Errorf("block flags %#x: %w", flags, ErrNewer)
 	}
 	*h = header{
 		size: size, codec: src[13],

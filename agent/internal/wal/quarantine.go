@@ -41,7 +41,7 @@ func (l *Log) quarantineDir() string { return filepath.Join(l.dir, "quarantine")
 // and counts them. unfinished: they are the end of a write that was never
 // acknowledged, and no damage.
 func (l *Log) quarantine(s *segment, from, to int64, unfinished bool) {
-	name := fmt.Sprintf("%s-%d-%d", filepath.Base(s.path), from, to)
+	name := scrapName(s, from, to)
 	if !l.damage.first(name) {
 		return
 	}
@@ -57,6 +57,10 @@ func (l *Log) quarantine(s *segment, from, to int64, unfinished bool) {
 	if err := l.copyAside(s.path, from, to, filepath.Join(l.quarantineDir(), name)); err != nil {
 		l.log.Warn("damaged bytes cannot be set aside", "segment", filepath.Base(s.path), "err", err)
 	}
+}
+
+func scrapName(s *segment, from, to int64) string {
+	return fmt.Sprintf("%s-%d-%d", filepath.Base(s.path), from, to)
 }
 
 func (l *Log) copyAside(path string, from, to int64, target string) error {

@@ -108,6 +108,8 @@ func (p *plan) surveyWhole(s *segment, high uint64, tail bool) (blocks int, err 
 			// Its header is good and its numbers are taken: it stays in its place.
 			p.scraps = append(p.scraps, scrap{s, sc.begin, sc.off})
 		}
+		// Tidwall's log numbers by counting.
+		p.seal = p.seal || tail && sc.h.number != s.index+uint64(blocks)
 		if blocks++; blocks == 1 {
 			s.first, s.time = sc.h.first, sc.h.time
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -51,7 +52,7 @@ func listSegments(dir string) (segs []*segment, strays []string, err error) {
 		if !e.Type().IsRegular() {
 			continue
 		}
-		if len(name) < 20 {
+		if len(name) < 20 || strings.HasSuffix(name, ".tmp") {
 			continue
 		}
 		index, err := strconv.ParseUint(name[:20], 10, 64)
@@ -241,3 +242,6 @@ func (s *scanner) payload() error {
 	raw.release()
 	return nil
 }
+
+// appendFrame appends what tidwall's log puts before an entry of that size.
+func appendFrame(dst []byte, size int) []byte { return binary.AppendUvarint(dst, uint64(size)) }

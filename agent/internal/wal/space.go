@@ -125,6 +125,9 @@ func (l *Log) truncate() {
 		n++
 	}
 	l.popLocked(n)
+	for len(l.writtenOff) > 0 && l.writtenOff[0].Last < l.segs[0].first {
+		l.writtenOff = l.writtenOff[1:]
+	}
 	l.mu.Unlock()
 	l.removeDoomed()
 	if n > 0 {

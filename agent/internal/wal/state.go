@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,6 +22,26 @@ type state struct {
 	Block      uint64                 `json:"block"` // marks and counts below include all blocks to this one
 	Cursors    map[string]cursorState `json:"cursors"`
 	Marks      map[string][]byte      `json:"marks"`
+	Lost       []Span                 `json:"lost,omitempty"` // written off by Repair
+}
+
+// A Span is sequence numbers, both ends included.
+type Span struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+// knows reports whether all of first to last is in spans, which are in order.
+func knows(spans []Span, first, last uint64) bool {
+	for _, s := range spans {
+		if s.First <= first && first <= s.Last {
+			if last <= s.Last {
+				return true
+			}
+			first = s.Last + 1
+		}
+	}
+	return false
 }
 
 type cursorState struct {
@@ -50,34 +69,64 @@ type saved struct {
 func (l *Log) statePath() string { return filepath.Join(l.opts.Dir, "state.json") }
 
 // loadState reads the newest intact generation. lost: there was a state, but
-// none of its generations is intact, or there is a log without any.
+// none of its generations is intact.
 func (l *Log) loadState() (st *state, lost bool, err error) {
-	found := false
-	for _, path := range []string{l.statePath(), l.statePath() + ".old"} {
+	st, damaged, err := readState(l.opts.Dir)
+	for _, path := range damaged {
+		l.log.Warn("state file is damaged", "path", path)
+		l.damage.states++
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return &state{Version: stateVersion, NextSeq: 1}, false, nil
+	case errors.Is(err, errBadState):
+		return &state{Version: stateVersion, NextSeq: 1}, true, nil
+	}
+	return st, false, err
+}
+
+var errBadState = errors.New("the saved state is damaged")
+
+// readState gives the newest intact generation and the paths of damaged ones.
+// The errors are os.ErrNotExist, errBadState if there is none that is intact,
+// ErrNewer and those of the disk.
+func readState(dir string) (st *state, damaged []string, err error) {
+	path := filepath.Join(dir, "state.json")
+	for _, path := range []string{path, path + ".next", path + ".old"} {
 		data, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
-		found = true
 		s, err := decodeState(data)
 		if errors.Is(err, ErrNewer) {
-			return nil, false, fmt.Errorf("%s: %w", path, err)
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 		if err != nil {
-			l.log.Warn("state file is damaged", "path", path, "err", err)
-			l.damage.states++
+			damaged = append(damaged, path)
 			continue
 		}
 		if st == nil || s.Generation > st.Generation {
 			st = s
 		}
 	}
-	if st != nil {
-		return st, false, nil
+	switch {
+	case st != nil:
+		return st, damaged, nil
+	case len(damaged) > 0:
+		return nil, damaged, errBadState
 	}
-	return &state{Version: stateVersion, NextSeq: 1}, found, nil
+	return nil, nil, os.ErrNotExist
+}
+
+// peekState is readState for those who only look: they get a state in any case.
+func peekState(dir string) (*state, error) {
+	st, _, err := readState(dir)
+	if err != nil {
+		return &state{}, err
+	}
+	return st, nil
 }
 
 func decodeState(data []byte) (*state, error) {
@@ -103,7 +152,7 @@ func decodeState(data []byte) (*state, error) {
 	return &st, nil
 }
 
-func stateSum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }
+func stateSum(b []byte) string { return fmt.Sprintf("%08x", checksum(b)) }
 
 func encodeState(st *state) ([]byte, error) {
 	inner, err := json.Marshal(st)
@@ -127,6 +176,7 @@ func (l *Log) adopt(st *state, lost bool) {
 		l.cursors[name] = &Cursor{log: l, name: name, start: c.Start, seq: c.Seq, told: c.Seq, counts: c.Counts, ahead: c.Ahead}
 	}
 	maps.Copy(l.marks, st.Marks)
+	l.writtenOff = st.Lost
 	l.saved = saved{generation: st.Generation, cursors: map[string]uint64{}, stale: true}
 }
 
@@ -134,7 +184,7 @@ func (l *Log) adopt(st *state, lost bool) {
 func (l *Log) snapshotLocked() *state {
 	st := &state{
 		Version: stateVersion, Generation: l.saved.generation + 1, Time: l.opts.Now().UTC(),
-		NextSeq: l.durable.seq, Block: l.durable.block,
+		NextSeq: l.durable.seq, Block: l.durable.block, Lost: l.writtenOff,
 		Cursors: make(map[string]cursorState, len(l.cursors)), Marks: maps.Clone(l.marks),
 	}
 	for name, c := range l.cursors {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -91,11 +90,12 @@ type Log struct {
 	trouble error // why it could not be reopened, so far
 	full    fullState
 
-	cursors map[string]*Cursor
-	marks   map[string][]byte
-	saved   saved    // what is on disk in both generations of the state
-	doomed  []string // segments that are no longer part of the log and wait to be removed
-	fresh   bool     // the state was lost: new cursors start at the oldest event
+	writtenOff []Span
+	cursors    map[string]*Cursor
+	marks      map[string][]byte
+	saved      saved    // what is on disk in both generations of the state
+	doomed     []string // segments that are no longer part of the log and wait to be removed
+	fresh      bool     // the state was lost: new cursors start at the oldest event
 }
 
 // A position is a place between two blocks.
@@ -159,11 +159,11 @@ func newLog(o Options) (*Log, error) {
 	if o.disk == nil {
 		o.disk = new(disk)
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir, "wal"), 0o700); err != nil {
+	if err := os.MkdirAll(walDir(o.Dir), 0o700); err != nil {
 		return nil, err
 	}
 	return &Log{
-		opts: o, dir: filepath.Join(o.Dir, "wal"), codec: codec, disk: o.disk, log: o.Log,
+		opts: o, dir: walDir(o.Dir), codec: codec, disk: o.disk, log: o.Log,
 		wakeCommitter: make(chan struct{}, 1), wakeSyncer: make(chan struct{}, 1), wakeKeeper: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}), synced: make(chan struct{}), keeperEnded: make(chan struct{}),
 		keys: map[string]*markKey{}, cursors: map[string]*Cursor{}, marks: map[string][]byte{},
