@@ -39,6 +39,13 @@ func appendCause(b []byte, kind, reason string) []byte {
 }
 
 func appendJSON(b []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		plain = plain && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\' && s[i] != '<' && s[i] != '>' && s[i] != '&'
+	}
+	if plain {
+		return append(append(append(b, '"'), s...), '"')
+	}
 	text, _ := json.Marshal(s)
 	return append(b, text...)
 }

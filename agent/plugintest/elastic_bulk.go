@@ -29,6 +29,9 @@ func (e *elastic) bulk(req *http.Request, index string, body []byte) reply {
 		l.bad("the final newline is missing")
 		return esError(http.StatusBadRequest, "illegal_argument_exception", "The bulk request must be terminated by a newline [\\n]")
 	}
+	if e.r.opts.Light && !e.r.faults.hasItem() {
+		return e.takeLight(body)
+	}
 	actions, err := parseActions(body, index)
 	if err != nil {
 		l.bad(err.Error())
@@ -158,9 +161,6 @@ func itemError(status int, kind, reason string) result {
 
 func (e *elastic) do(a *action) result {
 	l := e.r.ledger
-	if e.r.opts.Light && a.hasID && !e.r.faults.hasItem() {
-		return e.store(a)
-	}
 	refuse := func(r result) result { l.refused.Add(1); return r }
 	stream := e.isStream(a.index)
 	switch {
