@@ -127,12 +127,13 @@ func (c *Client) Close() {
 
 // A Request is one call of a target's API.
 type Request struct {
-	Method   string      // default POST
-	Path     string      // appended to the endpoint's own; may have a query
-	Header   http.Header // beside those of Options
-	Body     []byte      // read until Do returns
-	Limit    int64       // of a 2xx answer, in bytes; default 8 MiB
-	Endpoint *Endpoint   // only this one; default: balanced over all healthy ones
+	Method   string                      // default POST
+	Path     string                      // appended to the endpoint's own; may have a query
+	Header   http.Header                 // beside those of Options
+	HeaderOf func(*Endpoint) http.Header // and those of the endpoint that is chosen; may be nil
+	Body     []byte                      // read until Do returns
+	Limit    int64                       // of a 2xx answer, in bytes; default 8 MiB
+	Endpoint *Endpoint                   // only this one; default: balanced over all healthy ones
 }
 
 // Do sends r and reads the answer. An error means that there was none, and
@@ -275,6 +276,11 @@ func (ep *Endpoint) request(ctx context.Context, r *Request, sent *source, compr
 	}
 	for k, v := range r.Header {
 		req.Header[k] = v
+	}
+	if r.HeaderOf != nil {
+		for k, v := range r.HeaderOf(ep) {
+			req.Header[k] = v
+		}
 	}
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host

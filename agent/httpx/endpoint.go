@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -102,10 +103,14 @@ func (ep *Endpoint) blame(err error, wait time.Duration) error {
 	if first {
 		c.log.Warn("endpoint is rested", "endpoint", ep.label, "err", err)
 	}
-	if other {
-		return agent.After(0, err)
+	if !other {
+		return err
 	}
-	return err
+	if f := new(fault); errors.As(err, &f) {
+		// Nobody is to see a deadline in it: this one says nothing about how much the others take.
+		err = &fault{text: f.text}
+	}
+	return agent.After(0, err)
 }
 
 // restLocked doubles the rest, once for all requests that fail together.
@@ -202,7 +207,16 @@ type fault struct {
 }
 
 func (f *fault) Error() string        { return f.text }
-func (f *fault) Is(target error) bool { return errors.Is(f.err, target) }
+func (f *fault) Is(target error) bool { return f.err != nil && errors.Is(f.err, target) }
+
+// As gives away what is known of a certificate, and nothing else.
+func (f *fault) As(target any) bool {
+	switch target.(type) {
+	case **tls.CertificateVerificationError, *x509.UnknownAuthorityError, *x509.HostnameError, *x509.CertificateInvalidError, *tls.RecordHeaderError:
+		return f.err != nil && errors.As(f.err, target)
+	}
+	return false
+}
 
 // Timeout reports whether the time ran out, as in net.Error.
 func (f *fault) Timeout() bool {
