@@ -1,0 +1,344 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// T is the part of *testing.T that the checks use. It keeps package testing out of the program.
+type T[Self any] interface {
+	Helper()
+	Run(name string, f func(Self)) bool
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(f func())
+	Context() context.Context
+}
+
+// Env is what a component under test gets from its host.
+func Env(kind, name string) agent.Env {
+	id := agent.DefaultIdentity
+	id.Host = "zerotrust-platform"
+	return agent.Env{
+		Name: name, Kind: kind, Version: "test", Identity: id,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: metrics.NewSet(),
+	}
+}
+
+// Event makes the event that a log would hand out for a line of a Generator.
+// It is a scan for tests; the fields are views into line.
+func Event(seq uint64, line []byte) agent.Event {
+	line = line[:len(line)-len("\n")]
+	text := func(key string) []byte {
+		if v := member(line, key); len(v) > 1 && v[0] == '"' {
+			return v[1 : len(v)-1]
+		}
+		return nil
+	}
+	e := agent.Event{Seq: seq, ID: text("event_id"), Type: text("event_type"), Source: text("source"), Input: "test", Body: line}
+	e.Severity, _ = agent.ParseSeverity(text("severity"))
+	if t, err := time.Parse(time.RFC3339Nano, string(text("timestamp"))); err == nil {
+		e.Time = t.UnixNano()
+	}
+	e.Received = e.Time + int64(5*time.Second)
+	return e
+}
+
+// Events makes n events with ids that differ between seeds.
+func Events(seed uint64, n int) []agent.Event {
+	g := NewGenerator(seed)
+	g.Prefix = fmt.Sprintf("T%d-", seed)
+	events := make([]agent.Event, n)
+	for i := range events {
+		events[i] = Event(uint64(i+1), g.Append(nil))
+	}
+	return events
+}
+
+// OutputTest says how an output is tried against a mock.
+type OutputTest[P T[P]] struct {
+	Kind    string  // of the mock
+	Options Options // of the mock
+
+	// Build makes the output, to send to r. It fails the test itself.
+	Build func(t P, r *Receiver) agent.Output
+
+	// Secrets are texts that no error may contain.
+	Secrets []string
+
+	// Faults maps fault specifications to the word that the error must have,
+	// beside those of the kind: "none", "permanent", "suspect", "too_large",
+	// "blocked", "after" or "after=2s". Several are separated by "|". "ok" is no error.
+	Faults map[string]string
+
+	// Unacknowledged: the protocol has no answers, so that a Write may succeed although nothing arrives.
+	Unacknowledged bool
+}
+
+// httpFaults are what every output over HTTP makes of an answer.
+var httpFaults = map[string]string{
+	"503":                 "none|after",
+	"502":                 "none|after",
+	"504":                 "none|after",
+	"408":                 "none|after",
+	"429:retry_after=2":   "after=2s",
+	"503:retry_after=3":   "after=3s",
+	"500":                 "none|suspect",
+	"401":                 "blocked",
+	"403":                 "blocked",
+	"404":                 "blocked",
+	"302":                 "blocked|none",
+	"413":                 "too_large",
+	"reset_before":        "none",
+	"reset_after":         "none",
+	"refuse":              "none",
+	"short":               "none",
+	"slow=1ms":            "ok",
+	"429:retry_after=-1":  "none|after",
+	"429:retry_after=1e9": "none|after",
+}
+
+// RunOutput holds an output to the contract.
+func RunOutput[P T[P]](t P, test OutputTest[P]) {
+	t.Helper()
+	t.Run("delivers", func(t P) { test.delivers(t) })
+	t.Run("concurrent", func(t P) { test.concurrent(t) })
+	t.Run("encode", func(t P) { test.encode(t) })
+	t.Run("deadline", func(t P) { test.deadline(t) })
+	faults := map[string]string{}
+	if !test.Unacknowledged {
+		for spec, want := range httpFaults {
+			faults[spec] = want
+		}
+	}
+	for spec, want := range test.Faults {
+		faults[spec] = want
+	}
+	for spec, want := range faults {
+		if want != "" {
+			t.Run(spec, func(t P) { test.fault(t, spec, want) })
+		}
+	}
+}
+
+func (test OutputTest[P]) start(t P) (*Receiver, agent.Output) {
+	t.Helper()
+	r, err := New(test.Kind, test.Options)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	if err := r.Start("127.0.0.1:0"); err != nil {
+		t.Fatalf("%v", err)
+	}
+	t.Cleanup(func() {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.Close(now)
+	})
+	out := test.Build(t, r)
+	t.Cleanup(func() {
+		if c, ok := out.(agent.Closer); ok {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			c.Close(ctx)
+		}
+	})
+	return r, out
+}
+
+// write does what a runner does: it encodes first, and afterwards the events'
+// memory belongs to others. Under the race detector a late look at it fails.
+func write(ctx context.Context, out agent.Output, events []agent.Event) error {
+	mine := make([]agent.Event, len(events))
+	for i, e := range events {
+		e.Body, e.ID, e.Type, e.Source = clone(e.Body), clone(e.ID), clone(e.Type), clone(e.Source)
+		if enc, ok := out.(agent.Encoder); ok {
+			wire, err := enc.Encode(nil, &e)
+			if err != nil {
+				return fmt.Errorf("encode %s: %w", e.ID, err)
+			}
+			e.Wire = wire
+		}
+		mine[i] = e
+	}
+	err := out.Write(ctx, mine)
+	for _, e := range mine {
+		for _, b := range [][]byte{e.Body, e.ID, e.Type, e.Source, e.Wire} {
+			for i := range b {
+				b[i] = '#'
+			}
+		}
+	}
+	return err
+}
+
+func clone(b []byte) []byte { return append([]byte(nil), b...) }
+
+func (test OutputTest[P]) delivers(t P) {
+	r, out := test.start(t)
+	events := Events(1, 70)
+	if err := write(t.Context(), out, events); err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+	test.arrived(t, r, events)
+	if s := r.Stats(); s.Malformed > 0 {
+		t.Errorf("%d breaches of the protocol, the last: %s", s.Malformed, r.LastMalformed())
+	}
+}
+
+// arrived waits for the events and checks that each came once.
+func (test OutputTest[P]) arrived(t P, r *Receiver, events []agent.Event) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := r.Await(ctx, func(s Stats) bool { return s.Distinct >= int64(len(events)) }); err != nil {
+		t.Fatalf("%v; last breach of the protocol: %s", err, r.LastMalformed())
+	}
+	for _, e := range events {
+		if n := r.Seen(string(e.ID)); n != 1 {
+			t.Errorf("event %s arrived %d times", e.ID, n)
+		}
+	}
+}
+
+func (test OutputTest[P]) concurrent(t P) {
+	r, out := test.start(t)
+	var all []agent.Event
+	var wg sync.WaitGroup
+	for seed := range uint64(8) {
+		events := Events(100+seed, 20+rand.IntN(50))
+		all = append(all, events...)
+		wg.Go(func() {
+			if err := write(t.Context(), out, events); err != nil {
+				t.Errorf("Write: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	test.arrived(t, r, all)
+}
+
+func (test OutputTest[P]) encode(t P) {
+	_, out := test.start(t)
+	enc, ok := out.(agent.Encoder)
+	if !ok {
+		return
+	}
+	for _, e := range Events(2, 21) {
+		before := string(e.Body)
+		first, err := enc.Encode([]byte("kept"), &e)
+		if err != nil {
+			t.Fatalf("Encode: %v", err)
+		}
+		second, err := enc.Encode(nil, &e)
+		if err != nil || string(first) != "kept"+string(second) {
+			t.Errorf("Encode does not append the same again: %q and %q, %v", first, second, err)
+		}
+		if string(e.Body) != before {
+			t.Errorf("Encode wrote to the event")
+		}
+	}
+}
+
+// deadline: a target that never answers does not hold Write longer than its context.
+func (test OutputTest[P]) deadline(t P) {
+	r, out := test.start(t)
+	if err := r.SetFault("hang"); err != nil {
+		t.Fatalf("%v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	err := write(ctx, out, Events(3, 10))
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("Write returned %v after its deadline", took)
+	}
+	if err == nil && !test.Unacknowledged {
+		t.Errorf("Write says that all is well although nobody answered")
+	}
+	if err != nil && Word(err) != "none" {
+		t.Errorf("a deadline is no verdict, but the error says %s: %v", Word(err), err)
+	}
+}
+
+func (test OutputTest[P]) fault(t P, spec, want string) {
+	r, out := test.start(t)
+	if err := r.SetFault(spec); err != nil {
+		t.Fatalf("%v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err := write(ctx, out, Events(4, 3))
+	got := Word(err)
+	if !wordFits(got, want) {
+		t.Errorf("the error says %s, want %s: %v", got, want, err)
+	}
+	for _, secret := range test.Secrets {
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("the error holds a secret: %v", err)
+		}
+	}
+	// After the fault the same output must work again, without anybody's help.
+	if err := r.SetFault(""); err != nil {
+		t.Fatalf("%v", err)
+	}
+	var last error
+	for range 3 {
+		if last = write(ctx, out, Events(5, 3)); last == nil {
+			break
+		}
+	}
+	if last != nil {
+		t.Errorf("the fault is over, and Write still fails: %v", last)
+	}
+}
+
+func wordFits(got, want string) bool {
+	for w := range strings.SplitSeq(want, "|") {
+		if got == w || w == "after" && strings.HasPrefix(got, "after=") {
+			return true
+		}
+	}
+	return false
+}
+
+// Word names what an error says: "ok" for nil, "none", "permanent", "suspect",
+// "too_large", "blocked", "after=2s", or "partial:" and the words of the
+// events that failed, each once.
+func Word(err error) string {
+	var partial *agent.PartialError
+	switch wait, after := agent.RetryAfter(err); {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &partial):
+		var words []string
+		for _, f := range partial.Failed {
+			if w := Word(f.Err); len(words) == 0 || words[len(words)-1] != w {
+				words = append(words, w)
+			}
+		}
+		return "partial:" + strings.Join(words, "+")
+	case agent.IsPermanent(err):
+		return "permanent"
+	case agent.IsSuspect(err):
+		return "suspect"
+	case agent.IsTooLarge(err):
+		return "too_large"
+	case agent.IsBlocked(err):
+		return "blocked"
+	case after:
+		return "after=" + wait.String()
+	}
+	return "none"
+}
