@@ -43,6 +43,18 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestContract(t *testing.T) {
+	c, err := New(Config{
+		HeaderConfig: rfc5424.HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host}, Version: 1,
+		Vendor: vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version, MaxMessage: 65536,
+		Extensions: []Extension{{"cs6", "anomaly.type", "type"}, {"suser", "source", ""}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vectors.Contract(t, c)
+}
+
 func BenchmarkEncode(b *testing.B) {
 	c, err := New(Config{
 		HeaderConfig: rfc5424.HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host},

@@ -54,6 +54,14 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestContract(t *testing.T) {
+	c, err := New(Config{App: vectors.App, Index: "zt-{event_type}-%Y.%m.%d", Pipeline: "p", Routing: "{source}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vectors.Contract(t, c)
+}
+
 func BenchmarkEncode(b *testing.B) {
 	for _, schema := range []string{"ecs", "raw"} {
 		c, err := New(Config{App: vectors.App, Index: "zerotrust-%Y.%m.%d", Schema: schema})

@@ -1,12 +1,164 @@
 package fields_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/internal/vectors"
 )
+
+func TestRead(t *testing.T) {
+	for _, tt := range []struct{ body, want string }{
+		{`{}`, ""},
+		{` { "title" : "a" , "description":"b"} `, `title="a" description="b"`},
+		{`{"title":null,"description":""}`, ""},
+		{`{"title":"a","title":"b"}`, `title="b"`},
+		{`{"t\u0069tle":"a","anomaly":{"\u0073core":1}}`, `title="a" score=1`},
+		{`{"anomaly":{"type":"t","score":85.0,"x":{"score":1},"y":["]"]},"title":1}`, `title=1 type="t" score=85.0`},
+		{`{"anomaly":"oops","detection":[],"risk":7,"title":"x"}`, `title="x"`},
+		{`{"a":"\"title\":\"no\"","b":{"title":"no"},"c":["title","no"]}`, ""},
+		{`{"a":{"}":"{"},"title":"x"}`, `title="x"`},
+		{`{"anomaly":{},"title":"x"}`, `title="x"`},
+		{`{"mitre_attack":{"tactic":"TA0006","technique":["T1"]},"title":"x"}`, `title="x" tactic=TA0006 technique=T1`},
+	} {
+		var f fields.Fields
+		f.Read(&agent.Event{Type: []byte("anomaly"), Body: []byte(tt.body)})
+		if got := show(&f); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.body, got, tt.want)
+		}
+	}
+}
+
+func show(f *fields.Fields) string {
+	var all []string
+	for _, m := range []struct {
+		name string
+		v    fields.Value
+	}{{"title", f.Title}, {"description", f.Description}, {"type", f.AnomalyType}, {"score", f.AnomalyScore}} {
+		if m.v != nil {
+			all = append(all, m.name+"="+string(m.v))
+		}
+	}
+	for _, m := range []struct {
+		name string
+		part fields.Part
+	}{{"tactic", fields.Tactics}, {"technique", fields.Techniques}} {
+		if s := f.Mitre.AppendText(nil, m.part); len(s) > 0 {
+			all = append(all, fmt.Sprintf("%s=%s", m.name, s))
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// FuzzRead compares with encoding/json, and shows that what is no JSON does no harm.
+func FuzzRead(f *testing.F) {
+	for _, v := range vectors.Load(f, "*") {
+		f.Add(v.Raw(f))
+	}
+	f.Add([]byte(`{"title":"\\","anomaly":{"score":[{"]}":1}],"type":"x"},"risk_factors":["a"]}`))
+	f.Add([]byte(`{"title":"`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var got fields.Fields
+		got.Read(&agent.Event{Body: body})
+		for _, p := range []fields.Part{fields.Tactics, fields.Techniques, fields.SubTechniques} {
+			got.Mitre.AppendText(nil, p)
+		}
+		var want struct {
+			Title, Description json.RawMessage
+			Factors            json.RawMessage `json:"risk_factors"`
+		}
+		type object = map[string]json.RawMessage
+		var all object
+		if bytes.Contains(body, []byte(`\`)) || !json.Valid(body) || json.Unmarshal(body, &all) != nil {
+			return
+		}
+		want.Title, want.Description, want.Factors = all["title"], all["description"], all["risk_factors"]
+		var anomaly object
+		if bytes.Count(body, []byte(`"anomaly"`)) == 1 {
+			_ = json.Unmarshal(all["anomaly"], &anomaly) // what is no object has no members
+		} else {
+			got.AnomalyScore = nil
+		}
+		for _, m := range []struct {
+			name string
+			got  fields.Value
+			want json.RawMessage
+		}{
+			{"title", got.Title, want.Title}, {"description", got.Description, want.Description},
+			{"risk_factors", got.RiskFactors, want.Factors}, {"score", got.AnomalyScore, anomaly["score"]},
+		} {
+			if string(m.want) == "null" || string(m.want) == `""` {
+				m.want = nil
+			}
+			if !bytes.Equal(m.got, m.want) {
+				t.Errorf("%s is %q, want %q, in %q", m.name, m.got, m.want, body)
+			}
+		}
+	})
+}
+
+func TestSeverityTable(t *testing.T) {
+	v := vectors.Load(t, "severity-table")[0]
+	var rows []struct {
+		Input, Name            string
+		Syslog, CEF, LEEF, ECS int
+	}
+	if err := json.Unmarshal(v.Expect["rows"], &rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		for _, body := range []string{`{"severity":%q}`, `{"anomaly":{"severity":%q}}`, `{"risk":{"level":%q}}`} {
+			e := vectors.Event(t, fmt.Appendf(nil, body, row.Input))
+			got := fmt.Sprint(fields.SeverityName(e.Severity), fields.SyslogSeverity(e.Severity), fields.CEFSeverity(e.Severity), fields.ECSSeverity(e.Severity))
+			if want := fmt.Sprint(row.Name, row.Syslog, fmt.Sprint(row.CEF), fmt.Sprint(row.ECS)); got != want || row.CEF != row.LEEF {
+				t.Errorf("%q: %s, want %s", row.Input, got, want)
+			}
+		}
+	}
+	if fields.SeverityName(agent.Unset) != "informational" || fields.SeverityName(agent.Critical+1) != "critical" {
+		t.Error("severities off the scale do not count as its ends")
+	}
+}
+
+func TestRepairs(t *testing.T) {
+	var none *fields.Repairs
+	none.Add(fields.Truncated)
+	if none.Count(fields.Truncated) != 0 {
+		t.Error("nobody counted something")
+	}
+	var r fields.Repairs
+	seen := map[string]bool{}
+	for i, why := range fields.Reasons() {
+		for range i {
+			r.Add(why)
+		}
+		if r.Count(why) != uint64(i) || why.String() == "" || seen[why.String()] {
+			t.Errorf("reason %d, %q: %d", i, why, r.Count(why))
+		}
+		seen[why.String()] = true
+	}
+}
+
+func TestAHugeListIsReadInOnePass(t *testing.T) {
+	list := func(text string) string { return `["` + strings.Repeat(text+`","`, 200_000) + `x"]` }
+	body := `{"mitre_attack":{"tactic":` + list("a") + `,"tactic_name":` + list("b") + `}}`
+	var f fields.Fields
+	f.Read(&agent.Event{Body: []byte(body)})
+	n := 0
+	f.Mitre.Each(fields.Tactics, func(l fields.Label) {
+		if l.ID != nil && l.Name != nil {
+			n++
+		}
+	})
+	if n != 200_001 { // at a second for each, if the names were counted off anew for every id
+		t.Errorf("%d labels", n)
+	}
+}
 
 // reader measures Read alone.
 type reader struct{}

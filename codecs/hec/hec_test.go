@@ -31,6 +31,14 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestContract(t *testing.T) {
+	c, err := New(Config{App: vectors.App, Host: vectors.Host, Sourcetype: "_json", Index: "zt-{event_type}-%Y"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vectors.Contract(t, c)
+}
+
 func BenchmarkEncode(b *testing.B) {
 	c, err := New(Config{App: vectors.App, Host: vectors.Host, Sourcetype: "_json", Index: "zerotrust"})
 	if err != nil {

@@ -43,6 +43,17 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestContract(t *testing.T) {
+	c, err := New(Config{
+		HeaderConfig: rfc5424.HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host},
+		Vendor:       vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version, MaxMessage: 65536,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vectors.Contract(t, c)
+}
+
 func BenchmarkEncode(b *testing.B) {
 	c, err := New(Config{
 		HeaderConfig: rfc5424.HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host},

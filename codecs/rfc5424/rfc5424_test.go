@@ -42,6 +42,14 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+func TestContract(t *testing.T) {
+	c, err := New(Config{HeaderConfig: HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host}, MaxMessage: 2048, BOM: "auto"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vectors.Contract(t, c)
+}
+
 func BenchmarkEncode(b *testing.B) {
 	c, err := New(Config{HeaderConfig: HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host}})
 	if err != nil {

@@ -182,7 +182,8 @@ func (t *Template) AppendJSON(dst []byte, e *agent.Event) []byte {
 			return t.fall(dst[:start])
 		}
 	}
-	if len(dst)-start > t.alphabet.Max && t.fallback != nil {
+	// What has escapes is longer here than what the target gets, and checked by its values alone.
+	if len(dst)-start > t.alphabet.Max && t.fallback != nil && t.alphabet.values != "" {
 		return t.fall(dst[:start])
 	}
 	return dst

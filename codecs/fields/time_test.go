@@ -1,0 +1,57 @@
+package fields
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestTimesAgreeWithTheStandardLibrary(t *testing.T) {
+	check := func(t interface{ Errorf(string, ...any) }, ns int64) {
+		at := time.Unix(0, ns).UTC()
+		at = at.Truncate(time.Millisecond)
+		for _, f := range []struct {
+			name string
+			got  []byte
+			want string
+		}{
+			{"ISO", AppendISO(nil, ns), at.Format("2006-01-02T15:04:05.000Z")},
+			{"BSD", AppendBSD(nil, ns), at.Format("Jan _2 15:04:05")},
+			{"Java", AppendJava(nil, ns), at.Format("Jan 02 2006 15:04:05.000 UTC")},
+			{"millis", AppendMillis(nil, ns), fmt.Sprint(at.UnixMilli())},
+			{"seconds", AppendSeconds(nil, ns), fmt.Sprintf("%d.%03d", at.Unix(), at.UnixMilli()%1000)},
+		} {
+			if string(f.got) != f.want {
+				t.Errorf("%s of %d: %s, want %s", f.name, ns, f.got, f.want)
+			}
+		}
+		y, m, d, h := Date(ns)
+		if int(y) != at.Year() || int(m) != int(at.Month()) || int(d) != at.Day() || int(h) != at.Hour() {
+			t.Errorf("date of %d: %d-%d-%d %d", ns, y, m, d, h)
+		}
+	}
+	for day := int64(0); day < 292*365; day++ {
+		at := time.Unix(day*daySec, 0).UTC()
+		if y, m, d := civil(day); int(y) != at.Year() || int(m) != int(at.Month()) || int(d) != at.Day() {
+			t.Fatalf("day %d is %d-%d-%d, not %v", day, y, m, d, at)
+		}
+		if day%100 == 59 {
+			check(t, day*daySec*second)
+			check(t, (day+1)*daySec*second-1)
+		}
+	}
+	check(t, math.MaxInt64)
+	rapid.Check(t, func(t *rapid.T) { check(t, rapid.Int64Min(0).Draw(t, "ns")) })
+}
+
+func TestTimesBefore1970CountAs1970(t *testing.T) {
+	for _, ns := range []int64{-1, math.MinInt64} {
+		got := fmt.Sprintf("%s %s %s", AppendISO(nil, ns), AppendSeconds(nil, ns), AppendMillis(nil, ns))
+		if got != "1970-01-01T00:00:00.000Z 0.000 0" {
+			t.Errorf("%d: %s", ns, got)
+		}
+	}
+}

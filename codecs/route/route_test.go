@@ -1,0 +1,142 @@
+package route
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/fields"
+)
+
+func render(t testing.TB, tmpl *Template, e *agent.Event) string {
+	t.Helper()
+	inside := tmpl.AppendJSON([]byte(`"`), e)
+	var s string
+	if err := json.Unmarshal(append(inside, '"'), &s); err != nil {
+		t.Fatalf("%v: %q", err, inside)
+	}
+	return s
+}
+
+func TestNames(t *testing.T) {
+	const now = 1761739200e9
+	for _, tt := range []struct {
+		template, fallback string
+		alphabet           *Alphabet
+		eventType, source  string
+		want               string
+		fell               bool
+	}{
+		{"zt-{event_type}", "", ElasticIndex, "anomaly", "", "zt-anomaly", false},
+		{"zt-{event_type}", "", ElasticIndex, "", "", "zt-event", false},
+		{"zt-{event_type}", "", ElasticIndex, "ANOMALY", "", "zt-anomaly", false},
+		{"zt-{event_type}", "", ElasticIndex, "../secret", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, "a,b", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, "a*", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, "a b", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, "é", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, "a\x00", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, "a\"}}\n{", "", "zt", true},
+		{"zt-{event_type}", "", ElasticIndex, strings.Repeat("a", 252), "", "zt-" + strings.Repeat("a", 252), false},
+		{"zt-{event_type}", "", ElasticIndex, strings.Repeat("a", 253), "", "zt", true},
+		{"zt-{event_type}-{source}", "rest", ElasticIndex, "anomaly", "", "rest", true},
+		{"zt._{source}", "", ElasticIndex, "", "dev-1", "zt._dev-1", false},
+		{"zt-%Y.%m.%d.%H-{severity}", "", ElasticIndex, "", "", "zt-2025.10.29.12-informational", false},
+		{"zt-{event_type}", "", ElasticDataStream, "a-b", "", "zt", true},
+		{"zt-{event_type}", "", SplunkIndex, "a.b", "", "zt", true},
+		{"zt:{event_type}", "", SplunkSourcetype, "A.b:c", "", "zt:A.b:c", false},
+		{"zt:{event_type}", "", SplunkSourcetype, "a/b", "", "zt", true},
+		{"zt:{event_type}", "", Text, "a\"\n\\é", "", "zt:a\"\n\\é", false},
+		{"zt\"{input}", "", Text, "", "", "zt\"apps", false},
+		{"plain", "", ElasticIndex, "x", "", "plain", false},
+	} {
+		var r fields.Repairs
+		tmpl, err := Parse(tt.template, tt.fallback, tt.alphabet, &r)
+		if err != nil {
+			t.Errorf("%s: %v", tt.template, err)
+			continue
+		}
+		e := &agent.Event{Type: []byte(tt.eventType), Source: []byte(tt.source), Input: "apps", Time: now, Received: now}
+		got := render(t, tmpl, e)
+		if got != tt.want || r.Count(fields.RouteFallback) == 1 != tt.fell {
+			t.Errorf("%s of %q: %q, want %q; fell back %d times", tt.template, tt.eventType, got, tt.want, r.Count(fields.RouteFallback))
+		}
+	}
+}
+
+func TestFixed(t *testing.T) {
+	for template, want := range map[string]string{"": "", "a": "a", "a%Y": "-", "a{source}": "-"} {
+		tmpl, err := Parse(template, "", ElasticIndex, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, ok := tmpl.Fixed()
+		if ok != (want != "-") || ok && string(name) != want {
+			t.Errorf("%q: %q, %v", template, name, ok)
+		}
+	}
+}
+
+func TestRefusedTemplates(t *testing.T) {
+	for _, tt := range []struct {
+		template, fallback string
+		alphabet           *Alphabet
+		want               string
+	}{
+		{"{source}", "", Text, "needs fixed text"},
+		{"%Y{source}", "", Text, "needs fixed text"},
+		{"-{source}", "x", SplunkIndex, "cannot start with"},
+		{"._-{source}", "x", ElasticIndex, "more fixed text"},
+		{"a{source}", "B", ElasticIndex, `"B" cannot be part of`},
+		{"a{source}", "..", ElasticIndex, "cannot be"},
+		{"..", "", ElasticIndex, "cannot be"},
+		{"_a", "", ElasticIndex, "cannot start with"},
+		{"A", "", ElasticIndex, `"A" cannot be part of`},
+		{"a:b", "", ElasticIndex, `":" cannot be part of`},
+		{"a b", "", ElasticIndex, `" " cannot be part of`},
+		{"a\n", "", Text, `"\n" cannot be part of`},
+		{"kvstore", "", SplunkIndex, "cannot be"},
+		{"a%", "", Text, "after %"},
+		{"a%q", "", Text, "after %"},
+		{"a{b", "", Text, "{ has no }"},
+		{"a{b}", "", Text, "{b} is unknown"},
+		{strings.Repeat("a", 256), "", ElasticIndex, "can have 255 bytes"},
+	} {
+		if _, err := Parse(tt.template, tt.fallback, tt.alphabet, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.template, err, tt.want)
+		}
+	}
+}
+
+// FuzzConfinement shows that no event leads out of the operator's names.
+func FuzzConfinement(f *testing.F) {
+	f.Add("anomaly", "DEV-1", int64(0), int64(0))
+	f.Add("../../x", "a/b", int64(-1), int64(1))
+	tmpl, err := Parse("zt-{event_type}-{source}-%Y.%m.%d", "", ElasticIndex, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, eventType, source string, at, received int64) {
+		e := &agent.Event{Type: []byte(eventType), Source: []byte(source), Time: at, Received: received}
+		got := render(t, tmpl, e)
+		if err := ElasticIndex.check(got); err != nil || got != "zt" && !strings.HasPrefix(got, "zt-") || strings.Trim(got, ElasticIndex.values) != "" {
+			t.Errorf("%q of %q and %q: %v", got, eventType, source, err)
+		}
+	})
+}
+
+// FuzzParse shows that every template either is refused or makes names.
+func FuzzParse(f *testing.F) {
+	f.Add("zt-{event_type}-%Y", "")
+	f.Add("{", "%")
+	f.Fuzz(func(t *testing.T, template, fallback string) {
+		for _, a := range []*Alphabet{ElasticIndex, SplunkSourcetype, Text} {
+			tmpl, err := Parse(template, fallback, a, nil)
+			if err != nil {
+				continue
+			}
+			render(t, tmpl, &agent.Event{Type: []byte("anomaly"), Source: []byte("\x00"), Time: 1})
+		}
+	})
+}
