@@ -193,9 +193,10 @@ func (l *Log) snapshotLocked() *state {
 	return st
 }
 
-// saveState writes a new generation, if there is anything new. It is called
-// by one goroutine at a time.
+// saveState writes a new generation, if there is anything new.
 func (l *Log) saveState() error {
+	l.saveMu.Lock()
+	defer l.saveMu.Unlock()
 	l.mu.Lock()
 	if !l.saved.changed && !l.saved.stale && l.saved.newest != nil {
 		l.mu.Unlock()

@@ -68,6 +68,8 @@ type Log struct {
 	damage damage
 	meters meters
 
+	saveMu sync.Mutex // held while the state is saved
+
 	mu        sync.Mutex // guards all below
 	closing   bool
 	line      line

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -33,6 +34,11 @@ func event(i int) *agent.Event {
 		Time: 1700000000_000000000 + int64(i), Received: 1700000001_000000000, Severity: agent.Severity(i % 6),
 		ID: body[13:22], Type: []byte([]string{"anomaly", "alert", ""}[i%3]), Source: []byte(fmt.Sprint("host-", i%7)), Input: fmt.Sprint("in", i%2), Body: body,
 	}
+}
+
+func equalEvents(a, b *agent.Event) bool {
+	return a.Seq == b.Seq && a.Time == b.Time && a.Received == b.Received && a.Severity == b.Severity && a.Input == b.Input &&
+		bytes.Equal(a.ID, b.ID) && bytes.Equal(a.Type, b.Type) && bytes.Equal(a.Source, b.Source) && bytes.Equal(a.Body, b.Body)
 }
 
 // put appends n events, from number i on, and waits until they are durable.
@@ -83,8 +89,8 @@ func TestAppendAndRead(t *testing.T) {
 				}
 				want := event(n)
 				want.Seq = events[i].Seq
-				if got := fmt.Sprintf("%+v", events[i]); got != fmt.Sprintf("%+v", *want) {
-					t.Fatalf("round %d: got %s, want %+v", round, got, *want)
+				if !equalEvents(&events[i], want) {
+					t.Fatalf("round %d: got %+v, want %+v", round, events[i], *want)
 				}
 				n++
 			}
