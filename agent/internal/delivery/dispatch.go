@@ -42,18 +42,25 @@ func (r *Runner) dispatch(now time.Time) (wake time.Time) {
 }
 
 // pick is the first part that may be sent now, or -1 and when to ask again.
+// To find out whether the target takes anything, one that it has not refused
+// or blamed yet is better than one that it has.
 func (r *Runner) pick(now time.Time) (int, time.Time) {
 	var wake time.Time
+	doubted := -1
 	for i, p := range r.queue {
-		if !now.Before(p.after) {
+		switch {
+		case now.Before(p.after):
+			wake = earliest(p.after, wake)
+		case !r.gate.closed || !p.doubt:
 			return i, time.Time{}
+		case doubted < 0:
+			doubted = i
 		}
-		wake = earliest(p.after, wake)
 		if r.limit.ordered() && !p.yield {
 			break
 		}
 	}
-	return -1, wake
+	return doubted, wake
 }
 
 func (r *Runner) start(p *part) {

@@ -74,6 +74,15 @@ func (g *gatherer) pump(ctx context.Context) {
 			g.o.Env.Log.Info("the log can be read again")
 		}
 		h := hold(b, g.budget)
+		// The header is looked at here, before the reader goes on.
+		switch {
+		case b.Lost():
+			h.all = Expired
+		case !concerns(b.Targets(), g.o.Name):
+			h.all = Foreign
+		case !g.match.all && !b.Has(g.match.match):
+			h.all = Filtered
+		}
 		select {
 		case g.blocks <- h:
 		case <-ctx.Done():
@@ -142,15 +151,8 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 		g.cur.skip(g.pos, first, Expired)
 		g.pos = first
 	}
-	switch {
-	case h.Lost():
-		g.skip(end, Expired)
-		return
-	case !concerns(h.Targets(), g.o.Name):
-		g.skip(end, Foreign)
-		return
-	case !g.match.all && !h.Has(g.match.match):
-		g.skip(end, Filtered)
+	if h.all != Pending {
+		g.skip(end, h.all)
 		return
 	}
 	events, err := g.decode(ctx, h)
@@ -218,8 +220,14 @@ func (g *gatherer) skip(to uint64, r Result) {
 	g.pos = to
 }
 
+// apart many events that need no delivery do not wait for the batch behind them.
+const apart = 256
+
 // add puts e into the current span, or into a new one if it would grow too large.
 func (g *gatherer) add(ctx context.Context, e *agent.Event, h *held, holder **span) {
+	if len(g.cur.events) == 0 && g.cur.to-g.cur.from >= apart {
+		g.cutFor(ctx, g.newSpan(e.Seq))
+	}
 	size := len(e.Body)
 	if g.encoder != nil {
 		start := len(g.cur.wire)

@@ -217,29 +217,38 @@ func (r *Runner) land(kill context.CancelFunc) error {
 }
 
 // wantsSpan reports whether another span may be handed over. Beyond the
-// window one is let in only when all that waits was blamed and nothing shows
-// whether others pass: somebody has to be the witness.
+// window one is let in only when all that waits was refused or blamed and
+// nothing shows whether others pass: somebody has to be the witness.
 func (r *Runner) wantsSpan() bool {
-	w := r.windowSize()
-	if len(r.window) < w {
-		if r.needsWitness() {
-			r.budget.overdraw()
+	room := len(r.window) < r.windowSize()
+	if !r.needsWitness() {
+		return room
+	}
+	if !room {
+		unfinished := 0
+		for _, s := range r.window {
+			if s.open > 0 {
+				unfinished++
+			}
 		}
-		return true
+		room = unfinished < r.windowSize()+r.o.Config.Retry.MaxAttempts+4 && len(r.window) < maxWindow
 	}
-	if len(r.window) < w+r.o.Config.Retry.MaxAttempts+4 && r.needsWitness() {
+	if room {
 		r.budget.overdraw()
-		return true
 	}
-	return false
+	return room
 }
 
+// maxWindow is how many batches may wait to be committed behind one that is
+// held, as witnesses. A crash would repeat them.
+const maxWindow = 256
+
 func (r *Runner) needsWitness() bool {
-	if r.sending > 0 || len(r.queue) == 0 {
+	if r.sending > 0 || len(r.queue)+len(r.shelved) == 0 {
 		return false
 	}
 	for _, p := range r.queue {
-		if !p.doubt || p.mark != r.taken {
+		if !p.doubt || p.mark != r.taken && !r.guarding() {
 			return false
 		}
 	}

@@ -146,6 +146,7 @@ type held struct {
 	refs   atomic.Int32
 	budget *budget
 	size   int64
+	all    Result // what becomes of all its events, if the header tells; else Pending
 }
 
 func hold(b Block, bud *budget) *held {

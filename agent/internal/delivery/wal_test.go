@@ -1,0 +1,183 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+func openLog(t testing.TB, dir string) *wal.Log {
+	t.Helper()
+	l, err := wal.Open(wal.Options{
+		Dir: dir, MaxSize: 4 << 30, WhenFull: "block", Sync: "always", Compression: "s2",
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: metrics.NewSet(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func appendTo(t testing.TB, l *wal.Log, targets []string, events ...agent.Event) {
+	t.Helper()
+	c := l.NewChunk()
+	for i := range events {
+		c.Add(&events[i])
+	}
+	c.Target(targets)
+	commit, err := l.Append(context.Background(), c)
+	if err == nil {
+		_, _, err = commit.Wait(context.Background())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWithTheLog runs over the real log, with a restart in between.
+func TestWithTheLog(t *testing.T) {
+	dir, failedDir := t.TempDir(), t.TempDir()
+	out := &fakeOutput{answer: typed("poor", agent.Permanent(errSaid))}
+	enc := &fakeEncoder{fakeOutput: out}
+	cfg := DefaultConfig()
+	cfg.Batch.MaxWait = agent.Duration(5 * time.Millisecond)
+	cfg.Batch.MaxEvents = 100
+	cfg.Filter.EventTypes = []string{"good", "poor"}
+	run := func(f func(l *wal.Log, r *Runner, s *FailedStore)) {
+		l := openLog(t, dir)
+		c := l.Cursor("siem", true)
+		env := agent.Env{Name: "siem", Kind: "output", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: metrics.NewSet()}
+		s, err := OpenFailed(FailedOptions{Dir: failedDir, Cursor: c, Log: env.Log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := New(Options{Name: "siem", Config: cfg, Output: enc, Cursor: c, Source: FromLog(l, c), Failed: s, Env: env})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		f(l, r, s)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := unaccounted(c); n != 0 {
+			t.Errorf("unaccounted = %d", n)
+		}
+		s.Close()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	run(func(l *wal.Log, r *Runner, s *FailedStore) {
+		for i := range 20 {
+			appendTo(t, l, nil, events(i*100, 100, "good")...)
+		}
+		appendTo(t, l, nil, event(2000, "poor"), event(2001, "other"))
+		appendTo(t, l, []string{"else"}, event(2002, "good"))
+		if err := r.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if want := (wal.Counts{Sent: 2000, Failed: 1, Filtered: 1, Foreign: 1}); r.Stats().Counts != want {
+			t.Errorf("counts = %+v, want %+v", r.Stats().Counts, want)
+		}
+	})
+	run(func(l *wal.Log, r *Runner, s *FailedStore) {
+		appendTo(t, l, nil, events(3000, 10, "good")...)
+		if sent, failed, err := r.ProcessPending(ctx, 1000); sent != 10 || failed != 0 || err != nil {
+			t.Errorf("ProcessPending = %d, %d, %v", sent, failed, err)
+		}
+		out.set(nil)
+		if sent, failed, err := r.RetryFailed(ctx, FailedFilter{}); sent != 1 || failed != 0 || err != nil {
+			t.Errorf("RetryFailed = %d, %d, %v", sent, failed, err)
+		}
+		if want := (wal.Counts{Sent: 2011, Filtered: 1, Foreign: 1}); r.Stats().Counts != want || s.Len() != 0 {
+			t.Errorf("counts = %+v, want %+v; %d in the store", r.Stats().Counts, want, s.Len())
+		}
+	})
+	for i := range 2000 {
+		if out.got(i) != 1 {
+			t.Fatalf("event %d was taken %d times", i, out.got(i))
+		}
+	}
+}
+
+// A null output takes everything; an encoder that copies the body stands for a codec.
+type null struct{}
+
+func (null) Write(context.Context, []agent.Event) error { return nil }
+
+type nullEncoder struct{ null }
+
+func (nullEncoder) Encode(dst []byte, e *agent.Event) ([]byte, error) {
+	return append(dst, e.Body...), nil
+}
+
+// BenchmarkRunner takes events of 500 bytes through decoding, filter, batch and commit.
+func BenchmarkRunner(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		out    agent.Output
+		filter Filter
+		size   int
+	}{
+		{"null", null{}, Filter{}, 500},
+		{"encoder", nullEncoder{}, Filter{}, 500},
+		{"small", null{}, Filter{}, 100},
+		{"half filtered", null{}, Filter{EventTypes: []string{"anomaly"}}, 500},
+		{"all filtered", null{}, Filter{EventTypes: []string{"alert"}}, 500},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			l := openLog(b, b.TempDir())
+			defer l.Close()
+			cur := l.Cursor("siem", true)
+			block := make([]agent.Event, 2000)
+			for i := range block {
+				block[i] = event(i, []string{"anomaly", "telemetry"}[i%2])
+				body := fmt.Appendf(nil, `{"event_id":"id-%d","event_type":%q,"pad":"`, i, block[i].Type)
+				for len(body) < c.size-2 {
+					body = append(body, 'x')
+				}
+				block[i].Body = append(body, `"}`...)
+			}
+			n := 0
+			for n < b.N {
+				appendTo(b, l, nil, block...)
+				n += len(block)
+			}
+			cfg := DefaultConfig()
+			cfg.Filter = c.filter
+			log := slog.New(slog.NewTextHandler(io.Discard, nil))
+			s, err := OpenFailed(FailedOptions{Dir: b.TempDir(), Cursor: cur, Log: log})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r := New(Options{Name: "siem", Config: cfg, Output: c.out, Cursor: cur, Source: FromLog(l, cur), Failed: s,
+				Env: agent.Env{Name: "siem", Kind: "output", Log: log, Metrics: metrics.NewSet()}})
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error)
+			b.ReportAllocs()
+			b.ResetTimer()
+			go func() { done <- r.Run(ctx) }()
+			if err := r.Drain(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds()/1e6, "Mev/s")
+			cancel()
+			<-done
+			if n := unaccounted(cur); n != 0 {
+				b.Fatalf("unaccounted = %d", n)
+			}
+		})
+	}
+}
