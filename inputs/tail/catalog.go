@@ -1,0 +1,89 @@
+package tail
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The log finds marks by key only. So that files that have vanished can be
+// told and forgotten, a catalog lists the keys: in shards, each a mark of its
+// own, so that a new file among ten thousand does not rewrite them all.
+const shards = 256
+
+const catalogVersion = 1
+
+// An entry is one file in the catalog.
+type entry struct {
+	id   identity
+	path string // where it was last seen
+	gone int64  // since when it was not, Unix nanoseconds; 0: it is there
+}
+
+// An identity tells a file from all others of its time.
+type identity struct {
+	dev, ino uint64
+	birth    int64 // nanoseconds; 0 if the filesystem does not say
+}
+
+func (id identity) String() string {
+	b := strconv.AppendUint(nil, id.dev, 16)
+	b = append(b, ':')
+	b = strconv.AppendUint(b, id.ino, 16)
+	b = append(b, ':')
+	return string(strconv.AppendUint(b, uint64(id.birth), 16))
+}
+
+// key names the file's own mark.
+func (id identity) key() string { return "f:" + id.String() }
+
+func (id identity) shard() int {
+	h := fnv.New32a()
+	fmt.Fprint(h, id)
+	return int(h.Sum32() % shards)
+}
+
+func shardKey(n int) string { return fmt.Sprintf("catalog:%02x", n) }
+
+// startedKey is the mark that says that the first start is over.
+const startedKey = "started"
+
+// appendCatalog appends the mark of one shard.
+func appendCatalog(dst []byte, entries []entry) []byte {
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.id.String(), b.id.String()) })
+	dst = append(dst, catalogVersion)
+	for _, e := range entries {
+		dst = binary.AppendUvarint(dst, e.id.dev)
+		dst = binary.AppendUvarint(dst, e.id.ino)
+		dst = binary.AppendUvarint(dst, uint64(e.id.birth))
+		dst = binary.AppendUvarint(dst, uint64(e.gone))
+		dst = binary.AppendUvarint(dst, uint64(len(e.path)))
+		dst = append(dst, e.path...)
+	}
+	return dst
+}
+
+// parseCatalog reads what appendCatalog wrote.
+func parseCatalog(b []byte) ([]entry, error) {
+	d := decoder{b: b}
+	if d.byte() != catalogVersion {
+		return nil, errMark
+	}
+	var entries []entry
+	for len(d.b) > 0 && !d.bad {
+		var e entry
+		e.id.dev = d.number(1<<64 - 1)
+		e.id.ino = d.number(1<<64 - 1)
+		e.id.birth = int64(d.number(1<<63 - 1))
+		e.gone = int64(d.number(1 << 62))
+		e.path = d.text(1 << 16)
+		entries = append(entries, e)
+	}
+	if d.bad {
+		return nil, errMark
+	}
+	return entries, nil
+}

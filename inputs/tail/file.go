@@ -1,0 +1,216 @@
+package tail
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// A file is one that is or was read: by inode, whatever its name is now.
+type file struct {
+	id      identity
+	path    string // its name, or the last one
+	open    string // what to open, if that differs: where a symbolic link led
+	pattern *pattern
+	pack    packing
+
+	fd     *os.File
+	used   time.Time // for closing the descriptor that was idle longest
+	stream *stream   // of a compressed file
+
+	state         // as far as handed over; what is on disk may lag behind
+	begin  *state // where it begins, if not at its beginning
+	marked bool   // this state continues a mark, or was decided on: it may be read
+	seen   int64  // end of what was looked at: no newline is between offset and seen
+
+	size, mtime int64     // as last seen
+	peak        int64     // the largest size since the last truncation
+	links       uint32    // likewise
+	changed     time.Time // when they last did
+	found       time.Time
+
+	queued   bool // it has its turn coming
+	inflight int  // batches on their way
+	atEnd    bool // nothing was left when it was last read
+
+	was      string    // the name that it had before
+	moved    bool      // it has another name than before: the writer will let go of it
+	lost     bool      // no pattern names it any more; it is drained
+	leftAt   time.Time // when it was moved or lost
+	final    bool      // what is left of it now is a line
+	onlyTwin bool      // found beside the patterns: read it only if it continues a file of ours
+	gone     int64     // finished or vanished: since when, Unix nanoseconds; 0: alive
+
+	acked     int64  // offset up to which lines are on disk
+	ackedSeq  uint64 // highest number that came back for it
+	markedSeq uint64 // what its last mark says about that
+	doubt     bool   // an earlier run stored lines of it whose numbers are not known
+	disposing bool   // it is being archived
+	trouble   string // the last error that was logged
+}
+
+func (f *file) compressed() bool { return f.pack != plain }
+
+// beginning is the state of a file of which nothing was read.
+func (f *file) beginning() state { return state{origin: f.id.String()} }
+
+// originOf names the file's present content for the derivation of ids.
+func (f *file) originOf() string { return fmt.Sprintf("%s:%d", f.origin, f.gen) }
+
+// lag is how many bytes are there but not handed over.
+func (f *file) lag() int64 {
+	if f.compressed() {
+		if f.stream != nil && !f.atEnd {
+			return max(0, f.size-f.stream.in.n)
+		}
+		if f.atEnd {
+			return 0
+		}
+		return f.size
+	}
+	return max(0, f.size-f.offset)
+}
+
+// errReplaced says that another file has taken the name.
+var errReplaced = errors.New("the name belongs to another file now")
+
+// A refusal to open a file is a matter of safety, not a failure.
+type refusalError struct{ reason string }
+
+func (e *refusalError) Error() string { return "the file is not safe to read: " + e.reason }
+
+// openFile opens path safely and checks that it is what want says.
+func (t *Tail) openFile(p *pattern, path string, want identity) (*os.File, info, error) {
+	var fd *os.File
+	var err error
+	if t.config.FollowSymlinks {
+		fd, err = openAny(path)
+	} else {
+		rel, ok := below(p.base, path)
+		if !ok {
+			return nil, info{}, &refusalError{"outside"}
+		}
+		fd, err = openBeneath(p.base, rel, os.O_RDONLY)
+	}
+	if err != nil {
+		if isLoop(err) {
+			return nil, info{}, &refusalError{"symlink"}
+		}
+		return nil, info{}, err
+	}
+	i, err := statFile(fd)
+	if err == nil {
+		err = t.safe(i)
+	}
+	if err == nil && i.id != want {
+		err = errReplaced
+	}
+	if err != nil {
+		fd.Close()
+		return nil, info{}, err
+	}
+	return fd, i, nil
+}
+
+// safe refuses what is no plain file with one name.
+func (t *Tail) safe(i info) error {
+	switch {
+	case i.symlink():
+		return &refusalError{"symlink"}
+	case !i.regular():
+		return &refusalError{"not_regular"}
+	case i.links > 1 && !t.config.AllowHardLinks:
+		return &refusalError{"hard_link"}
+	}
+	return nil
+}
+
+// readAt reads plain text from off on. It returns io.EOF with what there is at the end.
+func (f *file) readAt(buf []byte, off int64) (int, error) {
+	if f.pack == plain {
+		return readFull(f.fd, buf, off)
+	}
+	if f.stream == nil {
+		f.stream = newStream(f.fd, f.pack)
+	}
+	return f.stream.readAt(buf, off)
+}
+
+func readFull(r io.ReaderAt, buf []byte, off int64) (int, error) {
+	n, err := r.ReadAt(buf, off)
+	if n == len(buf) {
+		err = nil
+	}
+	return n, err
+}
+
+// intact reads what stood before p's offset and says whether it still does.
+// short says that the text ends before.
+func (f *file) intact(p *print) (ok, short bool, err error) {
+	if p.tailLen == 0 {
+		return true, false, nil
+	}
+	buf := make([]byte, p.tailLen)
+	n, err := f.readAt(buf, p.offset-int64(p.tailLen))
+	if err != nil && err != io.EOF {
+		return false, false, err
+	}
+	if n < len(buf) {
+		return false, true, nil
+	}
+	return xxhash.Sum64(buf) == p.tail, false, nil
+}
+
+// close gives the descriptor back.
+func (f *file) close() {
+	if f.stream != nil {
+		f.stream.close()
+		f.stream = nil
+	}
+	if f.fd != nil {
+		f.fd.Close()
+		f.fd = nil
+	}
+}
+
+// stem is the name that rotated names are made of: app.log for app.log.1,
+// app.log.2.gz, app.log-20260131, app-2026-01-31.log and app.log.old.
+func stem(path string) string {
+	name := filepath.Base(path)
+	for _, ext := range []string{".gz", ".zst"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	name = cutNumbers(name)
+	if ext := filepath.Ext(name); ext != "" && ext != name {
+		name = cutNumbers(strings.TrimSuffix(name, ext)) + ext
+	}
+	return name
+}
+
+// cutNumbers takes numbers and dates with their separators off the end of name.
+func cutNumbers(name string) string {
+	for {
+		short := name
+		for _, word := range []string{".old", ".bak", ".copy"} {
+			short = strings.TrimSuffix(short, word)
+		}
+		if digits := strings.TrimRight(short, "0123456789T"); len(digits) < len(short) {
+			if sep := strings.TrimRight(digits, "._:-"); len(sep) < len(digits) {
+				short = sep
+			}
+		}
+		if short == name || short == "" {
+			return name
+		}
+		name = short
+	}
+}
+
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,392 @@
+package tail
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// load takes over what earlier runs have left in the log.
+func (r *run) load() {
+	_, ok := r.sink.Resume(startedKey)
+	r.first = !ok
+	for n := range shards {
+		pos, ok := r.sink.Resume(shardKey(n))
+		if !ok {
+			continue
+		}
+		entries, err := parseCatalog(pos)
+		if err != nil {
+			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
+		}
+		for _, e := range entries {
+			f := &file{id: e.id, path: e.path, gone: e.gone, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			r.restore(f)
+			r.add(f)
+		}
+	}
+}
+
+// patternOf is a pattern whose base is above path: what a file is opened with.
+func (r *run) patternOf(path string) *pattern {
+	for i := range r.t.patterns {
+		if _, ok := below(r.t.patterns[i].base, path); ok {
+			return &r.t.patterns[i]
+		}
+	}
+	return &r.t.patterns[0]
+}
+
+// add makes f known.
+func (r *run) add(f *file) {
+	r.files[f.id] = f
+	s := stem(f.path)
+	r.byStem[s] = append(r.byStem[s], f)
+}
+
+// drop forgets f here; its mark is another matter.
+func (r *run) drop(f *file) {
+	r.closeFile(f)
+	delete(r.files, f.id)
+	s := stem(f.path)
+	if rest := slices.DeleteFunc(r.byStem[s], func(o *file) bool { return o == f }); len(rest) > 0 {
+		r.byStem[s] = rest
+	} else {
+		delete(r.byStem, s)
+	}
+	r.leave(f)
+	f.gone = max(f.gone, 1)
+}
+
+// leave takes f out of all sets of living files.
+func (r *run) leave(f *file) {
+	if r.byPath[f.path] == f {
+		delete(r.byPath, f.path)
+	}
+	delete(r.draining, f)
+	delete(r.pending, f)
+	delete(r.moving, f)
+	f.moved, f.lost = false, false
+}
+
+// restore sets f to what its mark says.
+func (r *run) restore(f *file) {
+	r.closeStream(f)
+	f.state, f.marked = f.beginning(), false
+	if f.begin != nil {
+		f.state, f.marked = *f.begin, true
+	}
+	if pos, ok := r.sink.Resume(f.id.key()); ok {
+		if s, err := parseState(pos); err != nil {
+			r.log.Error("cannot read the position in a file, reading it from its beginning", "path", f.path, "err", err)
+		} else {
+			f.state, f.marked = s, true
+		}
+	}
+	f.acked, f.markedSeq, f.ackedSeq = f.offset, f.seq, f.seq
+	f.doubt = f.offset > 0 && !f.seqSure
+	f.seen, f.final, f.atEnd = 0, false, false
+}
+
+// rename gives f another path.
+func (r *run) rename(f *file, path string) {
+	if r.byPath[f.path] == f {
+		delete(r.byPath, f.path)
+	}
+	if from, to := stem(f.path), stem(path); from != to {
+		r.byStem[from] = slices.DeleteFunc(r.byStem[from], func(o *file) bool { return o == f })
+		r.byStem[to] = append(r.byStem[to], f)
+	}
+	f.was, f.path, f.leftAt = f.path, path, time.Now()
+	r.dirty[f.id.shard()] = true
+}
+
+// scan looks at everything: new files, renamed ones, changed ones, vanished ones.
+func (r *run) scan(now time.Time) {
+	r.scanWanted = false
+	look := r.t.walk()
+	r.hints.watch(look.dirs)
+	present := make(map[identity]bool, len(look.found))
+	refused := map[string]bool{}
+	var fresh []found
+	for _, fo := range look.found {
+		if fo.info.fifo() && fo.pattern.literal {
+			r.pipes.serve(fo)
+			continue
+		}
+		var refusal *refusalError
+		if err := r.t.safe(fo.info); errors.As(err, &refusal) {
+			refused[fo.path] = true
+			r.refuse(fo.path, refusal.reason)
+			continue
+		}
+		if present[fo.info.id] {
+			continue // a second name
+		}
+		present[fo.info.id] = true
+		if f := r.files[fo.info.id]; f != nil {
+			r.place(f, fo)
+		} else {
+			fresh = append(fresh, fo)
+		}
+	}
+	for path := range r.refusals {
+		if !refused[path] {
+			delete(r.refusals, path)
+		}
+	}
+	// Names change hands: first those that left, then those that came.
+	for _, f := range r.files {
+		if f.gone == 0 && !f.lost && !present[f.id] && !underAny(look.failed, f.path) {
+			r.lose(f, now)
+		}
+	}
+	for _, fo := range fresh {
+		r.admit(fo)
+	}
+	r.searchLost(now)
+	r.forgetOld(now)
+	r.flushCatalog()
+	if r.first {
+		r.first = false
+		r.submitMark(nil, startedKey, []byte{1})
+	}
+	r.started = true
+	r.meters.stale = true
+	r.scanned = time.Now()
+	r.scanTook = r.scanned.Sub(now)
+}
+
+func underAny(dirs map[string]bool, path string) bool {
+	if len(dirs) == 0 {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if dirs[dir] {
+			return true
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+}
+
+// refuse says once that path is not read.
+func (r *run) refuse(path, reason string) {
+	if !r.refusals[path] {
+		r.refusals[path] = true
+		r.log.Warn("a file is not safe to read and is left alone", "path", path, "reason", reason)
+		r.t.env.Counter("files_refused_total", "reason", reason).Inc()
+	}
+}
+
+// place notes that the known file f is at fo.path.
+func (r *run) place(f *file, fo found) {
+	if f.gone != 0 { // it came back
+		f.gone, f.finished = 0, false
+		r.dirty[f.id.shard()] = true
+		f.size, f.mtime = 0, 0
+	}
+	if f.lost {
+		delete(r.draining, f)
+		f.lost, f.onlyTwin = false, false
+	}
+	if f.path != fo.path {
+		if !f.moved && !f.finished {
+			r.meters.rotations.Inc()
+			f.moved = true
+			r.moving[f] = true
+		}
+		r.rename(f, fo.path)
+	}
+	if fo.link {
+		f.open, _ = filepath.EvalSymlinks(fo.path)
+	} else {
+		f.open = ""
+	}
+	f.pattern = fo.pattern
+	r.byPath[f.path] = f
+	r.observe(f, fo.info)
+}
+
+// admit makes a file known that was never seen.
+func (r *run) admit(fo found) *file {
+	f := &file{id: fo.info.id, path: fo.path, pattern: fo.pattern, pack: packingOf(fo.path)}
+	r.restore(f) // the catalog may have been lost
+	r.add(f)
+	r.dirty[f.id.shard()] = true
+	if fo.link {
+		f.open, _ = filepath.EvalSymlinks(fo.path)
+	}
+	r.byPath[f.path] = f
+	if r.first && r.t.config.StartAt == "end" && !f.marked {
+		r.skipToEnd(f)
+	}
+	r.observe(f, fo.info)
+	if f.found.IsZero() { // empty, from 1970
+		f.found, f.changed = time.Now(), time.Now()
+	}
+	// Opened at once, so that it can be read even if it is deleted before its turn comes.
+	if f.size > 0 && len(r.open) < r.t.timing.open {
+		r.ensureOpen(f)
+	}
+	return f
+}
+
+// lose notes that no pattern names f any more.
+func (r *run) lose(f *file, now time.Time) {
+	if f.found.IsZero() {
+		f.found, f.changed = now, now // known from an earlier run
+	}
+	if r.byPath[f.path] == f {
+		delete(r.byPath, f.path)
+	}
+	delete(r.moving, f)
+	if !f.moved && !f.finished {
+		r.meters.rotations.Inc()
+	}
+	f.moved, f.lost, f.was, f.leftAt = false, true, f.path, now
+	r.draining[f] = true
+}
+
+// searchLost finds out where lost files without a descriptor went, and
+// whether there are siblings that came and went between two scans.
+func (r *run) searchLost(now time.Time) {
+	for f := range r.draining {
+		if f.leftAt != now {
+			continue
+		}
+		r.admitSiblings(f, true)
+		if f.fd != nil {
+			continue
+		}
+		if f.finished {
+			r.bury(f)
+			continue
+		}
+		if f.open != "" { // where the link led
+			if i, err := statPath(f.open, false); err == nil && i.id == f.id {
+				r.ensureOpen(f)
+				continue
+			}
+		}
+		name := r.findIn(filepath.Dir(f.path), f.id)
+		if name == "" {
+			r.vanish(f)
+			continue
+		}
+		r.rename(f, name)
+		r.ensureOpen(f)
+		r.enqueue(f)
+	}
+}
+
+// findIn is the path of the file id in dir, or "".
+func (r *run) findIn(dir string, id identity) (path string) {
+	eachIn(dir, func(name string, i info) {
+		if i.id == id && i.regular() {
+			path = filepath.Join(dir, name)
+		}
+	})
+	return path
+}
+
+func eachIn(dir string, see func(name string, i info)) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	for _, name := range names {
+		if i, err := statAt(int(d.Fd()), name, false); err == nil {
+			see(name, i)
+		}
+	}
+}
+
+// vanish gives up a file that is nowhere to be found.
+func (r *run) vanish(f *file) {
+	if f.size > f.offset && !f.compressed() {
+		r.suspectLoss(f, "the file was deleted before all of it was read")
+	}
+	r.bury(f)
+}
+
+func (r *run) suspectLoss(f *file, why string) {
+	r.meters.losses.Inc()
+	r.log.Warn("lines may be lost", "path", f.path, "offset", f.offset, "why", why)
+}
+
+// bury closes f for good. It stays known for a while: its content may come
+// back compressed.
+func (r *run) bury(f *file) {
+	r.closeFile(f)
+	r.leave(f)
+	f.gone = time.Now().UnixNano()
+	r.dirty[f.id.shard()] = true
+}
+
+// forgetOld drops files that are gone for long, and their marks.
+func (r *run) forgetOld(now time.Time) {
+	var gone []*file
+	for _, f := range r.files {
+		if f.gone != 0 {
+			gone = append(gone, f)
+		}
+	}
+	slices.SortFunc(gone, func(a, b *file) int { return int(min(1, max(-1, a.gone-b.gone))) })
+	for i, f := range gone {
+		if i >= len(gone)-maxGone && now.Sub(time.Unix(0, f.gone)) < r.t.timing.forget {
+			break
+		}
+		r.forget(f)
+	}
+}
+
+// maxGone bounds the number of vanished files that stay known.
+const maxGone = 10_000
+
+func (r *run) forget(f *file) {
+	r.drop(f)
+	r.dirty[f.id.shard()] = true
+	r.submitMark(nil, f.id.key(), nil)
+}
+
+// flushCatalog writes the shards that changed. It comes before the first
+// batch of a new file, so that no file has a mark without being listed.
+func (r *run) flushCatalog() {
+	if len(r.dirty) == 0 {
+		return
+	}
+	lists := make(map[int][]entry, len(r.dirty))
+	for _, f := range r.files {
+		if n := f.id.shard(); r.dirty[n] && !f.onlyTwin {
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, gone: f.gone})
+		}
+	}
+	for n := range r.dirty {
+		var pos []byte
+		if len(lists[n]) > 0 {
+			pos = appendCatalog(nil, lists[n])
+		}
+		r.submitMark(nil, shardKey(n), pos)
+	}
+	clear(r.dirty)
+}
+
+// submitMark hands over a mark without lines.
+func (r *run) submitMark(f *file, key string, pos []byte) *job {
+	j := &job{file: f, batch: agent.Batch{Mark: &agent.Mark{Key: key, Pos: pos}}}
+	if f != nil {
+		j.offset = f.offset
+		j.batch.File = f.path
+		f.inflight++
+	}
+	r.outbox = append(r.outbox, j)
+	return j
+}

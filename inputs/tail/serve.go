@@ -1,0 +1,339 @@
+package tail
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// maxStreams bounds the decoders open at a time: each has its own window.
+const maxStreams = 4
+
+// serve reads one block of f into b and hands it over. It reports whether b is
+// on its way; if not, b is the caller's again.
+func (r *run) serve(f *file, b *buffer) bool {
+	now := time.Now()
+	if r.ensureOpen(f) != nil {
+		return false
+	}
+	f.used = now
+	if f.compressed() && f.stream == nil {
+		if now.Sub(f.changed) < r.t.timing.settle {
+			r.pending[f] = true // it is still being written
+			return false
+		}
+		if r.streams >= maxStreams {
+			r.enqueue(f)
+			return false
+		}
+		f.stream = newStream(f.fd, f.pack)
+		r.streams++
+	}
+	if !f.marked && !r.decide(f, now) {
+		return false
+	}
+	block, seen, end, err := r.read(f, b)
+	switch {
+	case errors.Is(err, errPartial), errors.Is(err, errTruncated):
+		return false
+	case err != nil && !errors.Is(err, errUnfinished):
+		r.trouble(f, err)
+		return false
+	}
+	final := f.final && end && err == nil
+	b.cut.reset()
+	used, skip := b.cut.split(block[seen:], f.offset, int(r.t.config.MaxLine), f.skipping, final)
+	left := int64(len(block)-seen) - int64(used)
+	next := f.state
+	next.advance(block[:seen+used], seen)
+	next.skipping = skip
+	more := !end || len(b.cut.lines)+len(b.cut.refused) >= maxLines
+	next.finished = final && !more
+	if next.finished {
+		f.final = false
+	}
+	changed := used > 0 || next.finished && !f.finished
+	f.state, f.seen, f.atEnd = next, next.offset+left, !more && err == nil
+	if more {
+		r.enqueue(f)
+	}
+	if err != nil {
+		r.trouble(f, err)
+	} else if f.trouble != "" {
+		f.trouble = ""
+		r.log.Info("the file can be read again", "path", f.path)
+	}
+	if !changed {
+		return false
+	}
+	r.handOver(f, b, int64(used))
+	return true
+}
+
+var errTruncated = errors.New("the file was truncated")
+
+// read fills b with what stands before f's offset, seen bytes, and what
+// follows. The first proves that the file still is what it was. end says that
+// the file ends there.
+func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err error) {
+	seen = f.tailLen
+	limit := int(r.t.config.MaxLine)
+	// A long line that comes in small pieces is not read from its beginning for each of them.
+	if pending := f.seen - f.offset; pending > blockSize && pending <= int64(limit) && !f.final {
+		n, err := f.readAt(r.room(b, blockSize), f.seen)
+		if err != nil && err != io.EOF {
+			return nil, 0, false, err
+		}
+		if n > 0 && bytes.IndexByte(b.data[:n], '\n') < 0 && pending+int64(n) <= int64(limit) && err == io.EOF {
+			f.seen += int64(n)
+			f.atEnd = true
+			return nil, 0, true, errPartial
+		}
+	}
+	for size := blockSize; ; size *= 2 {
+		size = min(size, limit+blockSize)
+		block = r.room(b, seen+size)
+		n, err := f.readAt(block, f.offset-int64(seen))
+		if err != nil && err != io.EOF && !errors.Is(err, errUnfinished) && n <= seen {
+			return nil, 0, false, err
+		}
+		block = block[:n]
+		if n < seen || xxhash.Sum64(block[:seen]) != f.tail && seen > 0 {
+			if errors.Is(err, errUnfinished) {
+				return nil, 0, false, errTruncatedLater
+			}
+			r.truncated(f)
+			return nil, 0, false, errTruncated
+		}
+		end = err == io.EOF || errors.Is(err, errUnfinished)
+		if err == io.EOF {
+			err = nil
+		}
+		if end || f.skipping || size > limit || bytes.IndexByte(block[seen:], '\n') >= 0 {
+			return block, seen, end, err
+		}
+	}
+}
+
+// errPartial and errTruncatedLater end a turn without a change.
+var (
+	errPartial        = errors.New("the last line has not ended")
+	errTruncatedLater = errors.New("the compressed file is shorter than what was read of it; it may not be complete yet")
+)
+
+// room makes b hold size bytes.
+func (r *run) room(b *buffer, size int) []byte {
+	if cap(b.data) < size {
+		b.data = make([]byte, max(size, blockSize+window))
+	}
+	b.data = b.data[:size]
+	return b.data
+}
+
+// handOver puts the lines in b in line for the log, with f's state as mark.
+func (r *run) handOver(f *file, b *buffer, bytes int64) {
+	f.seq, f.seqSure, f.marked = f.ackedSeq, false, true
+	b.mark = appendState(b.mark[:0], &f.state)
+	f.inflight++
+	r.meters.bytes.Add(int(bytes))
+	r.outbox = append(r.outbox, &job{
+		file: f, buffer: b, bytes: bytes, offset: f.offset,
+		batch: agent.Batch{
+			Lines: b.cut.lines, Offsets: b.cut.offsets, Refused: b.cut.refused,
+			Origin: f.originOf(), File: f.path,
+			Mark: &agent.Mark{Key: f.id.key(), Pos: b.mark},
+		},
+	})
+}
+
+// saveState hands over f's state alone.
+func (r *run) saveState(f *file) *job {
+	return r.submitMark(f, f.id.key(), appendState(nil, &f.state))
+}
+
+// truncated begins a new generation of f.
+func (r *run) truncated(f *file) {
+	r.meters.truncations.Inc()
+	r.log.Info("a file was truncated or replaced in place, reading it from its beginning", "path", f.path, "offset", f.offset, "size", f.size)
+	if f.peak > f.offset && !f.compressed() {
+		r.suspects[f] = time.Now() // unless a copy turns up
+	}
+	f.prev, f.prevGen, f.prevTime = f.print, f.gen, time.Now().UnixNano()
+	f.print, f.skipping, f.finished, f.final = print{}, false, false, false
+	f.gen++
+	f.origin = f.id.String()
+	f.seen, f.peak = 0, f.size
+	f.seqSure, f.marked = false, true
+	r.closeStream(f)
+	r.saveState(f)
+	if !f.lost {
+		r.admitSiblings(f, false)
+	}
+	r.enqueue(f)
+}
+
+// skipToEnd sets f to the end of its last complete line.
+func (r *run) skipToEnd(f *file) {
+	if f.compressed() || r.ensureOpen(f) != nil {
+		return
+	}
+	i, err := statFile(f.fd)
+	if err != nil || i.size == 0 {
+		return
+	}
+	end := i.size
+	buf := make([]byte, min(end, int64(r.t.config.MaxLine)+1))
+	n, err := f.readAt(buf, end-int64(len(buf)))
+	if err != nil || n < len(buf) {
+		r.trouble(f, io.ErrUnexpectedEOF)
+		return
+	}
+	skipping := false
+	if at := lastNewline(buf); at >= 0 {
+		end -= int64(len(buf) - at - 1)
+	} else if int64(len(buf)) == end {
+		end = 0 // one line that has not ended
+	} else {
+		skipping = true
+	}
+	if f.print, err = f.printUpTo(end); err != nil {
+		r.trouble(f, err)
+		return
+	}
+	f.skipping, f.marked = skipping, true
+	f.acked = f.offset
+	begin := f.state
+	f.begin = &begin
+	r.saveState(f)
+}
+
+func lastNewline(b []byte) int {
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i] == '\n' {
+			return i
+		}
+	}
+	return -1
+}
+
+// printUpTo is the print of f's text before end.
+func (f *file) printUpTo(end int64) (p print, err error) {
+	head := make([]byte, min(end, window))
+	if n, err := f.readAt(head, 0); n < len(head) {
+		return p, noEOF(err)
+	}
+	p.offset, p.headLen, p.head = end, len(head), growHead(fnvBasis, head)
+	tail := make([]byte, len(head))
+	if n, err := f.readAt(tail, end-int64(len(tail))); n < len(tail) {
+		return p, noEOF(err)
+	}
+	p.tailLen, p.tail = len(tail), xxhash.Sum64(tail)
+	return p, nil
+}
+
+func noEOF(err error) error {
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// ensureOpen opens f if it is not, and makes room for its descriptor. If it
+// cannot, that is dealt with: by a scan that will find out, or later again.
+func (r *run) ensureOpen(f *file) error {
+	if f.fd != nil {
+		return nil
+	}
+	path := f.path
+	if f.open != "" {
+		path = f.open
+	}
+	fd, i, err := r.t.openFile(f.pattern, path, f.id)
+	var refusal *refusalError
+	switch {
+	case err == nil:
+	case errors.As(err, &refusal):
+		r.refuse(path, refusal.reason)
+		r.drop(f)
+		r.dirty[f.id.shard()] = true
+		return err
+	case f.lost:
+		if isGone(err) || errors.Is(err, errReplaced) {
+			r.vanish(f)
+		} else {
+			r.trouble(f, err)
+		}
+		return err
+	case isGone(err), errors.Is(err, errReplaced):
+		r.scanWanted = true
+		return err
+	default:
+		r.trouble(f, err)
+		return err
+	}
+	for len(r.open) >= r.t.timing.open {
+		if !r.closeIdlest() {
+			break
+		}
+	}
+	f.fd, f.used = fd, time.Now()
+	r.open = append(r.open, f)
+	r.observe(f, i)
+	return nil
+}
+
+// closeIdlest closes the descriptor that was used longest ago and is not needed.
+func (r *run) closeIdlest() bool {
+	var idlest *file
+	for _, f := range r.open {
+		if !f.lost && !f.queued && (idlest == nil || f.used.Before(idlest.used)) {
+			idlest = f
+		}
+	}
+	if idlest == nil {
+		for _, f := range r.open { // all have something to read: the one that waits longest can open again
+			if !f.lost && (idlest == nil || f.used.Before(idlest.used)) {
+				idlest = f
+			}
+		}
+	}
+	if idlest == nil {
+		return false
+	}
+	r.closeFile(idlest)
+	return true
+}
+
+func (r *run) closeFile(f *file) {
+	r.closeStream(f)
+	if f.fd != nil {
+		f.close()
+		r.open = slices.DeleteFunc(r.open, func(o *file) bool { return o == f })
+	}
+}
+
+func (r *run) closeStream(f *file) {
+	if f.stream != nil {
+		f.stream.close()
+		f.stream = nil
+		r.streams--
+	}
+}
+
+// trouble logs what is wrong with f, once, and looks at it again at the next tick.
+func (r *run) trouble(f *file, err error) {
+	if f.trouble != err.Error() {
+		f.trouble = err.Error()
+		r.meters.troubles.Inc()
+		r.log.Warn("a file cannot be read", "path", f.path, "offset", f.offset, "err", err)
+	}
+	if !f.compressed() { // one that is damaged stays so until it changes
+		r.pending[f] = true
+	}
+}

@@ -1,0 +1,170 @@
+package tail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// A fakeSink is a log in memory. What is in it outlives the inputs that write to it.
+type fakeSink struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at every change
+	lines   []string
+	ids     []string // origin:offset of each line
+	files   []string
+	refused []agent.Refusal
+	marks   map[string][]byte
+	seq     uint64
+	settled uint64
+
+	fail    func(b agent.Batch) error // asked for each batch
+	lose    bool                      // a failing batch is stored all the same
+	blocked chan struct{}             // if not nil, Submit waits for its end
+	discard bool                      // keep no lines
+	count   int
+	closing bool
+}
+
+func newSink() *fakeSink {
+	return &fakeSink{changed: make(chan struct{}), marks: map[string][]byte{}, settled: 1}
+}
+
+func (s *fakeSink) Submit(ctx context.Context, b agent.Batch) (agent.Ticket, error) {
+	s.mu.Lock()
+	blocked := s.blocked
+	s.mu.Unlock()
+	if blocked != nil {
+		select {
+		case <-blocked:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if s.closing {
+		return nil, agent.ErrClosed
+	}
+	var failure error
+	if s.fail != nil {
+		if failure = s.fail(b); failure != nil && !s.lose {
+			return fakeTicket{err: failure}, nil
+		}
+	}
+	r := agent.Receipt{Accepted: len(b.Lines)}
+	if len(b.Lines) > 0 {
+		r.First, r.Last = s.seq+1, s.seq+uint64(len(b.Lines))
+		s.seq = r.Last
+	}
+	s.count += len(b.Lines)
+	if !s.discard {
+		for i, l := range b.Lines {
+			s.lines = append(s.lines, string(l))
+			if b.Offsets != nil {
+				s.ids = append(s.ids, fmt.Sprintf("%s@%d", b.Origin, b.Offsets[i]))
+			}
+			s.files = append(s.files, b.File)
+		}
+	}
+	for _, f := range b.Refused {
+		f.Text = append([]byte(nil), f.Text...)
+		s.refused = append(s.refused, f)
+	}
+	if b.Mark != nil {
+		if b.Mark.Pos == nil {
+			delete(s.marks, b.Mark.Key)
+		} else {
+			s.marks[b.Mark.Key] = append([]byte(nil), b.Mark.Pos...)
+		}
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return fakeTicket{receipt: r, err: failure}, nil
+}
+
+func (s *fakeSink) Emit(ctx context.Context, b agent.Batch) (agent.Receipt, error) {
+	t, err := s.Submit(ctx, b)
+	if err != nil {
+		return agent.Receipt{}, err
+	}
+	return t.Wait(ctx)
+}
+
+func (s *fakeSink) Resume(key string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pos, ok := s.marks[key]
+	return pos, ok
+}
+
+func (s *fakeSink) Settled() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settled
+}
+
+type fakeTicket struct {
+	receipt agent.Receipt
+	err     error
+}
+
+func (t fakeTicket) Wait(ctx context.Context) (agent.Receipt, error) {
+	if ctx.Err() != nil {
+		return agent.Receipt{}, ctx.Err()
+	}
+	return t.receipt, t.err
+}
+
+// set changes the sink's behaviour.
+func (s *fakeSink) set(f func(*fakeSink)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// await waits until the sink is as ok wants it.
+func (s *fakeSink) await(t testing.TB, what string, ok func(*fakeSink) bool) {
+	t.Helper()
+	deadline := deadline()
+	for {
+		s.mu.Lock()
+		done, changed := ok(s), s.changed
+		s.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			last := s.lines[max(0, len(s.lines)-5):]
+			t.Fatalf("waited in vain for %s; %d lines came, the last: %q", what, len(s.lines), last)
+		}
+	}
+}
+
+func (s *fakeSink) got() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.lines...)
+}
+
+func (s *fakeSink) snapshot() map[string][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.marks)
+}
+
+var errDisk = errors.New("input/output error")
