@@ -10,6 +10,9 @@ import (
 // appendThreat appends the fields of ATT&CK. ECS wants arrays, even for one
 // value, and the parent of a sub-technique beside it.
 func appendThreat(dst []byte, m *fields.Mitre) []byte {
+	if m.IsSimple() && parent(m.Technique) == nil {
+		return appendSimple(dst, m)
+	}
 	dst, threat := begin(dst, `"threat":{"framework":"MITRE ATT&CK"`)
 	dst, tactic := begin(dst, `"tactic":{`)
 	dst = appendLabels(dst, m, fields.Tactics)
@@ -27,9 +30,6 @@ func appendThreat(dst []byte, m *fields.Mitre) []byte {
 
 // appendLabels appends the arrays id and name of one part of ATT&CK.
 func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
-	if m.IsSimple() && parent(m.Technique) == nil {
-		return appendLabel(dst, m.One(part))
-	}
 	dst, ids := begin(dst, `"id":[`)
 	if part == fields.SubTechniques {
 		m.Each(fields.Techniques, func(l fields.Label) {
@@ -51,10 +51,32 @@ func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
 	return names.end(dst, ']')
 }
 
-// appendLabel is appendLabels for one, which is what events have nearly always.
+// appendSimple is appendThreat for one tactic and one technique, which is what
+// events have nearly always.
+func appendSimple(dst []byte, m *fields.Mitre) []byte {
+	dst = append(dst, `,"threat":{"framework":"MITRE ATT&CK"`...)
+	if l := m.One(fields.Tactics); l.ID != nil || l.Name != nil {
+		dst = append(dst, `,"tactic":{`...)
+		dst = append(appendLabel(dst, l), '}')
+	}
+	technique, sub := m.One(fields.Techniques), m.One(fields.SubTechniques)
+	hasSub := sub.ID != nil || sub.Name != nil
+	if technique.ID == nil && technique.Name == nil && !hasSub {
+		return append(dst, '}')
+	}
+	dst = append(dst, `,"technique":{`...)
+	dst = appendLabel(dst, technique)
+	if hasSub {
+		dst = append(comma(dst), `"subtechnique":{`...)
+		dst = append(appendLabel(dst, sub), '}')
+	}
+	return append(dst, '}', '}')
+}
+
+// appendLabel appends an id and a name as arrays of one.
 func appendLabel(dst []byte, l fields.Label) []byte {
 	if l.ID != nil {
-		dst = append(l.ID.AppendJSON(append(comma(dst), `"id":[`...)), ']')
+		dst = append(l.ID.AppendJSON(append(dst, `"id":[`...)), ']')
 	}
 	if l.Name != nil {
 		dst = append(l.Name.AppendJSON(append(comma(dst), `"name":[`...)), ']')

@@ -51,10 +51,7 @@ func (f *Fields) members(b []byte, i int, g group) int {
 		}
 		switch c := b[start]; {
 		case c == '"':
-			if i, _ = closing(b, start+1); i >= len(b) {
-				return i
-			}
-			i++
+			i = stringEnd(b, start)
 			f.set(g, key, b[start:i])
 		case c == '{' && inside(g, key) != none:
 			i = f.members(b, start, inside(g, key))
@@ -133,18 +130,48 @@ func closing(b []byte, i int) (end int, escaped bool) {
 	return len(b), escaped
 }
 
+// stringEnd is the index behind the string that opens at i. It is closing for
+// those who need not know of escapes, and so looks at quotes only.
+func stringEnd(b []byte, i int) int {
+	const quotes = '"' * lows
+	for i++; i < len(b); {
+		if i+8 <= len(b) {
+			q := binary.LittleEndian.Uint64(b[i:]) ^ quotes
+			m := (q - lows) &^ q & highs
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) / 8
+		}
+		if b[i] == '"' && !isEscaped(b, i) {
+			return i + 1
+		}
+		i++
+	}
+	return len(b)
+}
+
+// isEscaped reports whether an odd number of backslashes precedes i.
+func isEscaped(b []byte, i int) bool {
+	n := 0
+	for n < i && b[i-1-n] == '\\' {
+		n++
+	}
+	return n%2 == 1
+}
+
 // valueEnd is the index behind the value that begins at i.
 func valueEnd(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		end, _ := closing(b, i+1)
-		return min(end+1, len(b))
+		return stringEnd(b, i)
 	case '{', '[':
 		depth := 0
 		for ; i < len(b); i++ {
 			switch b[i] {
 			case '"':
-				i, _ = closing(b, i+1)
+				i = stringEnd(b, i) - 1
 			case '{', '[':
 				depth++
 			case '}', ']':

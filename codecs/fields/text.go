@@ -47,7 +47,11 @@ func (v Value) IsNumber() bool { return json.KindOf(v) == json.Number }
 
 // FitsFloat reports whether v, a number, is within the range of a 32-bit float.
 func (v Value) FitsFloat() bool {
-	if len(v) <= 38 && bytes.IndexByte(v, 'e') < 0 && bytes.IndexByte(v, 'E') < 0 {
+	small := len(v) <= 38
+	for _, c := range v {
+		small = small && c <= '9' // no exponent
+	}
+	if small {
 		return true
 	}
 	_, err := strconv.ParseFloat(string(v), 32)
