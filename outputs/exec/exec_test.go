@@ -119,7 +119,10 @@ func (b *buffer) String() string {
 
 func open(t *testing.T, scenario string, env map[string]string) (*output, *buffer) {
 	t.Helper()
-	c := Config{Command: []string{os.Args[0]}, Env: map[string]agent.Secret{"CONNECTOR": agent.NewSecret(scenario)}}
+	c := Config{Command: []string{os.Args[0]}, Env: map[string]agent.Secret{
+		"CONNECTOR": agent.NewSecret(scenario),
+		"GORACE":    agent.NewSecret("atexit_sleep_ms=0"), // else each end of a connector takes a second
+	}}
 	for k, v := range env {
 		c.Env[k] = agent.NewSecret(v)
 	}

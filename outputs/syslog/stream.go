@@ -349,7 +349,7 @@ func (s *stream) refuse(err error) {
 
 // goodbye is how long close waits for the peer to close its side, which tells
 // that it has read everything.
-const goodbye = time.Second
+const goodbye = 500 * time.Millisecond
 
 // close ends the connection in good order: close_notify, FIN, and a moment for the peer to read up to it.
 func (s *stream) close(ctx context.Context) error {
