@@ -1,0 +1,221 @@
+package elastic
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/httpx"
+)
+
+// An item is what the target says about one event.
+type item struct {
+	Status       int
+	Type, Reason string // of the error
+	FailureStore string
+}
+
+// allTaken looks whether body is the usual answer: n items, each of which was
+// taken, now or earlier. It does not parse: text from an event cannot look like
+// this, for its quotes are escaped. ok is false for anything unusual.
+func allTaken(body []byte, n int, op string) (c counts, ok bool) {
+	at := bytes.Index(body, []byte(`"items":[`))
+	if at < 0 || !bytes.Contains(body[:at], []byte(`"errors":`)) || !bytes.HasSuffix(bytes.TrimRight(body, " \r\n"), []byte("]}")) {
+		return counts{}, false
+	}
+	items := body[at:]
+	status := []byte(`"status":`)
+	for rest := items; ; n-- {
+		at := bytes.Index(rest, status)
+		if at < 0 {
+			break
+		}
+		rest = rest[at+len(status):]
+		switch {
+		case len(rest) < 4 || rest[3] != ',' && rest[3] != '}':
+			return counts{}, false
+		case string(rest[:3]) == "201" || string(rest[:3]) == "200":
+		case string(rest[:3]) == "409" && op == "create":
+			c.duplicates++
+		default:
+			return counts{}, false
+		}
+	}
+	c.failureStore = bytes.Count(items, []byte(`"failure_store":"used"`))
+	return c, n == 0
+}
+
+// parse reads the items of a bulk answer; ok is false if it is none.
+func parse(body []byte) (items []item, ok bool) {
+	type result struct {
+		Status       int             `json:"status"`
+		Error        json.RawMessage `json:"error"`
+		FailureStore string          `json:"failure_store"`
+	}
+	var answer struct {
+		Errors *bool               `json:"errors"`
+		Items  []map[string]result `json:"items"`
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.Errors == nil {
+		return nil, false
+	}
+	items = make([]item, len(answer.Items))
+	for i, m := range answer.Items {
+		if len(m) != 1 {
+			return nil, false
+		}
+		for _, r := range m {
+			items[i] = item{Status: r.Status, FailureStore: r.FailureStore}
+			items[i].Type, items[i].Reason = cause(r.Error)
+		}
+	}
+	return items, true
+}
+
+// cause reads an error object, or the mere text that old releases send.
+func cause(raw json.RawMessage) (kind, reason string) {
+	if len(raw) == 0 {
+		return "", ""
+	}
+	var e struct {
+		Type     string `json:"type"`
+		Reason   string `json:"reason"`
+		CausedBy struct {
+			Reason string `json:"reason"`
+		} `json:"caused_by"`
+	}
+	if json.Unmarshal(raw, &e) != nil {
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			text = string(raw)
+		}
+		return "", text
+	}
+	if by := e.CausedBy.Reason; by != "" && !strings.Contains(e.Reason, by) {
+		e.Reason += " (" + by + ")"
+	}
+	return e.Type, e.Reason
+}
+
+// A verdict is what an item means for its event.
+type verdict uint8
+
+const (
+	taken     verdict = iota
+	duplicate         // it was there already: taken, earlier
+	refused           // this event will never be taken
+	suspected         // perhaps this event
+	held              // a person must act
+	retried           // nothing is known
+)
+
+// How refusals begin whose status blames the event while the config is at
+// fault. What follows may quote the event, which must not decide.
+var configFaults = []string{
+	"only write ops with an op_type of create are allowed in data streams",
+	"Document ID is not supported in create/index operation request", // OpenSearch Serverless
+	"pipeline with id [", // does not exist
+	"request [/_bulk] contains unrecognized parameter",
+}
+
+func judge(it item, op string) verdict {
+	switch s := it.Status; {
+	case s >= 200 && s < 300:
+		return taken
+	case s == http.StatusConflict:
+		if op == "create" {
+			return duplicate
+		}
+		return retried
+	case it.Type == "cluster_block_exception":
+		// The disk is full, or somebody made the index read-only. Time does not mend it.
+		return held
+	case s == http.StatusBadRequest:
+		for _, text := range configFaults {
+			if it.Type == "illegal_argument_exception" && strings.HasPrefix(it.Reason, text) {
+				return held
+			}
+		}
+		return refused
+	case s == http.StatusRequestEntityTooLarge:
+		return refused
+	case s == http.StatusInternalServerError:
+		return suspected
+	case s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500:
+		return retried
+	case s >= 300:
+		return held
+	}
+	return retried
+}
+
+// text is the item's error for people.
+func (it item) text() string {
+	switch {
+	case it.Type == "":
+		return it.Reason
+	case it.Reason == "" || it.Reason == it.Type:
+		return it.Type
+	}
+	return it.Type + ": " + it.Reason
+}
+
+// counts of a request's items.
+type counts struct{ duplicates, failureStore int }
+
+// settle turns the items of an answer into what Write returns.
+func settle(resp *httpx.Response, items []item, op string) (error, counts) {
+	var c counts
+	var failed []agent.EventError
+	for i, it := range items {
+		v := judge(it, op)
+		switch v {
+		case taken:
+			if it.FailureStore == "used" {
+				c.failureStore++
+			}
+			continue
+		case duplicate:
+			c.duplicates++
+			continue
+		}
+		err := error(resp.Item(it.Status, it.text()))
+		switch v {
+		case refused:
+			err = agent.Permanent(err)
+		case suspected:
+			err = agent.Suspect(err)
+		case held:
+			err = agent.Blocked(err)
+		}
+		failed = append(failed, agent.EventError{Index: i, Err: err})
+	}
+	if failed == nil {
+		return nil, c
+	}
+	return &agent.PartialError{Failed: failed}, c
+}
+
+// whole is the error for an answer that is not about single events.
+func whole(resp *httpx.Response) error {
+	if resp.Status != http.StatusBadRequest {
+		return resp.Err()
+	}
+	var answer struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(resp.Body, &answer) != nil || len(answer.Error) == 0 {
+		// Not the target's own: a proxy, perhaps because of what an event holds.
+		return agent.Suspect(resp.Answer())
+	}
+	it := item{Status: resp.Status}
+	it.Type, it.Reason = cause(answer.Error)
+	err := error(resp.Item(resp.Status, it.text()))
+	if judge(it, "") == held {
+		return resp.Blame(agent.Blocked(err))
+	}
+	// One bad action line fails all: halving finds it.
+	return agent.Permanent(err)
+}

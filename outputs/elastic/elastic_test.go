@@ -1,0 +1,508 @@
+package elastic
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/VictoriaMetrics/metrics"
+	"go.uber.org/goleak"
+	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const password = "s3cr3t-p/ss+word"
+
+func newOutput(t testing.TB, url string, edit func(*Config)) (*Output, *metrics.Set) {
+	t.Helper()
+	c := Defaults
+	c.Endpoint, c.Username, c.Password = []string{url}, "siemd", agent.NewSecret(password)
+	if edit != nil {
+		edit(&c)
+	}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	set := metrics.NewSet()
+	env := agent.Env{Name: "t", Kind: "output", Version: "1", Identity: agent.DefaultIdentity, Log: slog.New(slog.DiscardHandler), Metrics: set}
+	o, err := New(c, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close(context.Background()) })
+	return o, set
+}
+
+func batch(t testing.TB, o *Output, n int) []agent.Event {
+	t.Helper()
+	events := make([]agent.Event, n)
+	for i := range events {
+		e := &events[i]
+		*e = agent.Event{
+			Seq: uint64(i + 1), Time: 1761739200_000000000, Received: 1761739200_000000000, Type: []byte("alert"), ID: fmt.Appendf(nil, "E%d", i),
+			Body: fmt.Appendf(nil, `{"event_id":"E%d","event_type":"alert"}`, i),
+		}
+		var err error
+		if e.Wire, err = o.Encode(nil, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return events
+}
+
+func serve(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func answering(t testing.TB, status int, body string) string {
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	})
+}
+
+func word(err error) string {
+	d, after := agent.RetryAfter(err)
+	switch {
+	case err == nil:
+		return "ok"
+	case agent.IsPermanent(err):
+		return "permanent"
+	case agent.IsTooLarge(err):
+		return "too large"
+	case agent.IsBlocked(err):
+		return "blocked"
+	case agent.IsSuspect(err):
+		return "suspect"
+	case after:
+		return "after " + d.String()
+	}
+	return "retry"
+}
+
+func words(err error, n int) string {
+	out := make([]string, n)
+	var partial *agent.PartialError
+	if !errors.As(err, &partial) {
+		for i := range out {
+			out[i] = word(err)
+		}
+	} else {
+		for i := range out {
+			out[i] = "ok"
+		}
+		for _, f := range partial.Failed {
+			out[f.Index] = word(f.Err)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestVectors(t *testing.T) {
+	files, err := filepath.Glob("testdata/resp-es-*.json")
+	if err != nil || len(files) < 14 {
+		t.Fatalf("%d vectors, %v", len(files), err)
+	}
+	says := map[string]string{"ok": "ok", "ok-duplicate": "ok", "config": "blocked", "retry": "retry", "drop-event": "permanent"}
+	for _, file := range files {
+		var v struct {
+			Name  string
+			Input struct {
+				Batch, Status int
+				Body          string
+			}
+			Expect struct {
+				Events        []string
+				Action, Alarm string
+			}
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &v); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(v.Name, func(t *testing.T) {
+			o, set := newOutput(t, answering(t, v.Input.Status, v.Input.Body), nil)
+			got := words(o.Write(t.Context(), batch(t, o, v.Input.Batch)), v.Input.Batch)
+			var want []string
+			duplicates := 0
+			for _, e := range v.Expect.Events {
+				w := says[e]
+				switch {
+				case e == "retry" && v.Expect.Alarm != "":
+					w = "blocked" // held and tried again, with a person told
+				case v.Input.Status == 413:
+					w = "too large" // a single one has nothing to be split
+				case e == "ok-duplicate":
+					duplicates++
+				}
+				want = append(want, w)
+			}
+			if v.Expect.Action == "split" {
+				want = []string{"too large", "too large", "too large"}
+			}
+			if want := strings.Join(want, ", "); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			wantMetric(t, set, "siemd_output_duplicates_total", duplicates)
+		})
+	}
+}
+
+func wantMetric(t *testing.T, set *metrics.Set, name string, want int) {
+	t.Helper()
+	var text bytes.Buffer
+	set.WritePrometheus(&text)
+	if line := fmt.Sprintf("%s{output=\"t\"} %d\n", name, want); !strings.Contains(text.String(), line) {
+		t.Errorf("no %q in\n%s", line, text.String())
+	}
+}
+
+func TestJudge(t *testing.T) {
+	f := func(status int, kind, reason, op string, want verdict) {
+		t.Helper()
+		if got := judge(item{Status: status, Type: kind, Reason: reason}, op); got != want {
+			t.Errorf("judge(%d, %s, %s, %s) = %d, want %d", status, kind, reason, op, got, want)
+		}
+	}
+	f(200, "", "", "index", taken)
+	f(201, "", "", "create", taken)
+	f(409, "version_conflict_engine_exception", "", "create", duplicate)
+	f(409, "version_conflict_engine_exception", "", "index", retried)
+	f(429, "es_rejected_execution_exception", "", "create", retried)
+	f(429, "rejected_execution_exception", "", "create", retried)
+	f(429, "circuit_breaking_exception", "", "create", retried)
+	f(429, "cluster_block_exception", "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]", "create", held)
+	f(403, "cluster_block_exception", "index read-only / allow delete", "create", held)
+	f(403, "security_exception", "", "create", held)
+	f(404, "index_not_found_exception", "", "create", held)
+	for _, kind := range []string{"document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception", "illegal_argument_exception", "index_closed_exception", "invalid_index_name_exception", ""} {
+		f(400, kind, "something", "create", refused)
+	}
+	f(400, "illegal_argument_exception", "only write ops with an op_type of create are allowed in data streams", "index", held)
+	f(400, "illegal_argument_exception", "Document ID is not supported in create/index operation request", "create", held)
+	f(400, "illegal_argument_exception", "pipeline with id [nope] does not exist", "create", held)
+	// An event that quotes those texts cannot hold up the others.
+	f(400, "document_parsing_exception", "only write ops with an op_type of create are allowed in data streams", "create", refused)
+	f(400, "illegal_argument_exception", "immense term in field [pipeline with id [x]]", "create", refused)
+	f(413, "", "", "create", refused)
+	f(500, "exception", "", "create", suspected)
+	f(502, "", "", "create", retried)
+	f(503, "unavailable_shards_exception", "", "create", retried)
+	f(504, "", "", "create", retried)
+	f(408, "", "", "create", retried)
+	f(418, "", "", "create", held)
+	f(0, "", "", "create", retried)
+	f(-1, "", "", "create", retried)
+}
+
+func TestAnswers(t *testing.T) {
+	f := func(status int, body, want string) {
+		t.Helper()
+		o, _ := newOutput(t, answering(t, status, body), nil)
+		if got := words(o.Write(t.Context(), batch(t, o, 2)), 2); got != want {
+			t.Errorf("%d %s\ngot %s, want %s", status, body, got, want)
+		}
+	}
+	f(200, `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`, "ok, ok")
+	f(200, `{"took":3,"errors":false,"items":[{"create":{"_id":"a","status":201}},{"create":{"_id":"b","status":200}}]}`+"\n", "ok, ok")
+	f(200, "{\n \"errors\" : false,\n \"items\" : [ {\"create\":{\"status\" : 201}}, {\"create\":{\"status\":201}} ] }", "ok, ok")
+	f(200, `{"items":[{"create":{"status":201}},{"create":{"status":201}}],"errors":false}`, "ok, ok")
+	f(200, `{"errors":true,"items":[{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"\"status\":400"}}},{"create":{"status":201}}]}`, "ok, ok")
+	f(200, `{"errors":true,"items":[{"create":{"status":409}},{"create":{"status":2011}}]}`, "ok, retry")
+	// The flag is not to be trusted, the items are.
+	f(200, `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":503}}]}`, "ok, retry")
+	f(200, `{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`, "ok, ok")
+	f(200, `{"errors":false,"items":[{"create":{"status":201}}]}`, "retry, retry")
+	f(200, `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}}]}`, "retry, retry")
+	f(200, `{"errors":false}`, "retry, retry")
+	f(200, `{"errors":false,"items":[{},{}]}`, "retry, retry")
+	f(200, `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]`, "retry, retry")
+	f(200, `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":"201"}}]}`, "retry, retry")
+	f(200, `{"errors":false,"items":[{"create":{}},{"create":{"status":null}}]}`, "retry, retry")
+	f(200, `<html>login</html>`, "retry, retry")
+	f(200, ``, "retry, retry")
+	f(204, ``, "retry, retry")
+	f(200, `{"errors":true,"items":[{"create":{"status":400,"error":"old style"}},{"create":{"status":201}}]}`, "permanent, ok")
+	f(400, `{"error":{"type":"action_request_validation_exception","reason":"id is too long"},"status":400}`, "permanent, permanent")
+	f(400, `{"error":{"type":"illegal_argument_exception","reason":"request [/_bulk] contains unrecognized parameter: [x]"},"status":400}`, "blocked, blocked")
+	f(400, `{"error":"no handler found","status":400}`, "permanent, permanent")
+	f(400, `<html>400 The plain HTTP request was sent to HTTPS port</html>`, "suspect, suspect")
+	f(406, `{"error":"Content-Type header is not supported"}`, "blocked, blocked")
+	f(500, `{"error":{"type":"x"}}`, "suspect, suspect")
+	f(302, ``, "blocked, blocked")
+}
+
+func TestReasonsReachPeople(t *testing.T) {
+	o, _ := newOutput(t, answering(t, 200, `{"errors":true,"items":[{"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"[1:20] failed to parse field [a] of type [long]","caused_by":{"type":"x","reason":"For input string: \"b\""}}}}]}`), nil)
+	err := o.Write(t.Context(), batch(t, o, 1))
+	var partial *agent.PartialError
+	var answer *agent.AnswerError
+	if !errors.As(err, &partial) || !errors.As(partial.Failed[0].Err, &answer) {
+		t.Fatalf("Write = %v", err)
+	}
+	want := `document_parsing_exception: [1:20] failed to parse field [a] of type [long] (For input string: "b")`
+	if answer.Status != 400 || answer.Answer != want || answer.Endpoint == "" {
+		t.Errorf("%+v, want %s", answer, want)
+	}
+}
+
+func TestFailureStoreIsCounted(t *testing.T) {
+	for _, body := range []string{
+		`{"errors":false,"items":[{"create":{"status":201,"failure_store":"used"}},{"create":{"status":201}},{"create":{"status":201,"failure_store":"used"}}]}`,
+		`{"errors":true,"items":[{"create":{"status":201,"failure_store":"used"}},{"create":{"status":409}},{"create":{"status":201,"failure_store":"used"}}]}`,
+	} {
+		o, set := newOutput(t, answering(t, 200, body), nil)
+		if err := o.Write(t.Context(), batch(t, o, 3)); err != nil {
+			t.Error(err)
+		}
+		wantMetric(t, set, "siemd_output_failure_store_total", 2)
+	}
+}
+
+func TestRequests(t *testing.T) {
+	var path, body, auth, kind string
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		path, body, auth, kind = r.URL.Path, string(b), r.Header.Get("Authorization"), r.Header.Get("Content-Type")
+		if got := r.URL.Query().Get("filter_path"); !strings.Contains(got, "items.*.status") {
+			t.Errorf("filter_path is %q", got)
+		}
+		io.WriteString(w, `{"errors":false,"items":[{"create":{"status":201}}]}`)
+	})
+	f := func(edit func(*Config), wantPath, wantAuth, wantAction string) {
+		t.Helper()
+		o, _ := newOutput(t, url, edit)
+		if err := o.Write(t.Context(), batch(t, o, 1)); err != nil {
+			t.Fatal(err)
+		}
+		action, rest, _ := strings.Cut(body, "\n")
+		if path != wantPath || auth != wantAuth || action != wantAction || kind != "application/x-ndjson" {
+			t.Errorf("%s %s %s %s\nwant %s %s %s", path, auth, kind, action, wantPath, wantAuth, wantAction)
+		}
+		if !strings.HasSuffix(rest, "\n") || strings.Count(rest, "\n") != 1 {
+			t.Errorf("document %q", rest)
+		}
+	}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("siemd:"+password))
+	f(nil, "/_bulk", basic, `{"create":{"_index":"zerotrust-events","_id":"E0"}}`)
+	f(func(c *Config) { c.Endpoint[0] += "/es/"; c.Index = "zt-%Y.%m.%d"; c.Op = "index" }, "/es/_bulk", basic, `{"index":{"_index":"zt-2025.10.29","_id":"E0"}}`)
+	f(func(c *Config) { c.Endpoint[0] += "/_bulk"; c.DataStream = "true" }, "/_bulk", basic, `{"create":{"_index":"logs-zerotrust.alert-default","_id":"E0"}}`)
+	f(func(c *Config) { c.DataStream, c.Pipeline = "logs-a.b-c", "p" }, "/_bulk", basic, `{"create":{"_index":"logs-a.b-c","_id":"E0","pipeline":"p"}}`)
+	key := func(text string) func(*Config) {
+		return func(c *Config) { c.Username, c.Password, c.APIKey = "", agent.Secret{}, agent.NewSecret(text) }
+	}
+	encoded := base64.StdEncoding.EncodeToString([]byte("id:key"))
+	f(key("id:key"), "/_bulk", "ApiKey "+encoded, `{"create":{"_index":"zerotrust-events","_id":"E0"}}`)
+	f(key(encoded), "/_bulk", "ApiKey "+encoded, `{"create":{"_index":"zerotrust-events","_id":"E0"}}`)
+	f(func(c *Config) { c.Username, c.Password = "", agent.Secret{} }, "/_bulk", "", `{"create":{"_index":"zerotrust-events","_id":"E0"}}`)
+}
+
+// Whatever a target answers, no secret comes back in an error.
+func TestSecretsNeverLeak(t *testing.T) {
+	const id, key = "VuaCfGcBCdbkQm-e5aOx", "ui2lp2axTNmsyakw9tvNnw"
+	pair := base64.StdEncoding.EncodeToString([]byte("siemd:" + password))
+	encoded := base64.StdEncoding.EncodeToString([]byte(id + ":" + key))
+	byPassword := func(c *Config) {}
+	byKey := func(text string) func(*Config) {
+		return func(c *Config) { c.Username, c.Password, c.APIKey = "", agent.Secret{}, agent.NewSecret(text) }
+	}
+	for _, edit := range []func(*Config){byPassword, byKey(id + ":" + key), byKey(encoded)} {
+		for _, secret := range []string{password, pair, "Basic " + pair, strings.TrimRight(pair, "="), key, id + ":" + key, encoded} {
+			quoted, _ := json.Marshal(secret)
+			for _, status := range []int{200, 400, 401, 403, 413, 500, 503} {
+				for _, body := range []string{
+					secret, fmt.Sprintf(`{"error":{"type":"x","reason":%s}}`, quoted),
+					fmt.Sprintf(`{"errors":true,"items":[{"create":{"status":400,"error":{"type":"x","reason":%s}}}]}`, quoted),
+				} {
+					o, _ := newOutput(t, answering(t, status, body), edit)
+					err := o.Write(t.Context(), batch(t, o, 1))
+					text := fmt.Sprintf("%v %+v %#v", err, o.config, o.config)
+					var partial *agent.PartialError
+					if errors.As(err, &partial) {
+						text += partial.Failed[0].Err.Error()
+					}
+					own := []string{password, strings.TrimRight(pair, "=")}
+					if !o.config.APIKey.IsZero() {
+						own = []string{key, strings.TrimRight(encoded, "=")}
+					}
+					for _, s := range own {
+						if strings.Contains(text, s) {
+							t.Fatalf("%d %s: %s", status, body, text)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		var doc yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+			t.Fatal(err)
+		}
+		spec, _ := agent.OutputKind("elastic")
+		ps := &agent.Problems{}
+		spec.Decode(ps, doc.Content[0], nil)
+		got := ""
+		if len(ps.List) > 0 {
+			got = ps.List[0].Message
+		}
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s\n%q, want %q", text, got, want)
+		}
+	}
+	good := "endpoint: https://e:9200\n"
+	f(good, "")
+	f(good+"username: u\npassword: p\nindex: zt-%Y.%m.%d\nop: index\npipeline: p\nschema: raw\ncompression: gzip", "")
+	f(good+"api_key: a:b\ndata_stream: true\nindex: logs-a.{event_type}-default", "")
+	f(good+"data_stream: logs-a.b-c", "")
+	f(good+"data_stream: false\nindex: a\nop: index", "")
+	f("index: a", `"endpoint" is missing`)
+	f(good+"username: u", "needs its password")
+	f(good+"password: u", "needs its username")
+	f(good+"username: u\npassword: p\napi_key: k", "api_key and a username")
+	f(good+"op: update", "not a value")
+	f(good+"schema: json", "not a value")
+	f(good+"data_stream: a\nop: index", "takes only create")
+	f(good+"data_stream: a\nindex: b", "both name a target")
+	f(good+"index: UPPER", "cannot be part")
+	f(good+"index: '{event_type}'", "fixed text")
+}
+
+func TestProbe(t *testing.T) {
+	answers := map[string]struct {
+		status int
+		body   string
+	}{}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/_bulk" && r.ContentLength > 0 {
+			t.Error("the probe wrote something")
+		}
+		a := answers[r.URL.Path]
+		w.WriteHeader(max(a.status, 200))
+		io.WriteString(w, a.body)
+	})
+	f := func(want, detail string) {
+		t.Helper()
+		var steps, details []string
+		o, _ := newOutput(t, url, nil)
+		err := o.Probe(t.Context(), func(s agent.Step) {
+			text := s.Name
+			if s.Err != nil {
+				text += "!"
+				if s.Fix == "" {
+					t.Errorf("%+v has no fix", s)
+				}
+			}
+			steps, details = append(steps, text), append(details, s.Detail)
+		})
+		if got := strings.Join(steps, " "); got != want || (err != nil) != strings.HasSuffix(want, "!") {
+			t.Errorf("steps %s, error %v, want %s", got, err, want)
+		}
+		if all := strings.Join(details, "\n"); !strings.Contains(all, detail) {
+			t.Errorf("details\n%s\nwant %q", all, detail)
+		}
+	}
+	set := func(path string, status int, body string) {
+		answers[path] = struct {
+			status int
+			body   string
+		}{status, body}
+	}
+	set("/", 200, `{"version":{"number":"8.17.0"},"tagline":"You Know, for Search"}`)
+	set("/_security/user/_has_privileges", 200, `{"has_all_requested":true}`)
+	f("dns tcp clock auth permission", "may write zerotrust-events")
+	f("dns tcp clock auth permission", "Elasticsearch 8.17.0")
+	set("/_security/user/_has_privileges", 200, `{"has_all_requested":false}`)
+	f("dns tcp clock auth permission!", "may not write")
+	set("/_security/user/_has_privileges", 404, `{}`)
+	set("/_bulk", 400, `{"error":{"type":"parse_exception","reason":"request body is required"}}`)
+	f("dns tcp clock auth permission", "shows with the first event")
+	set("/_bulk", 403, `{}`)
+	f("dns tcp clock auth permission!", "not allowed")
+	set("/", 200, `{"version":{"number":"2.19.0","distribution":"opensearch"}}`)
+	set("/_bulk", 400, `{}`)
+	f("dns tcp clock auth permission", "OpenSearch 2.19.0")
+	set("/", 403, `{}`)
+	f("dns tcp clock auth permission", "may not ask")
+	set("/", 401, `{}`)
+	f("dns tcp clock auth!", "refused")
+	set("/", 200, `<html>Kibana</html>`)
+	f("dns tcp clock auth!", "neither")
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(`{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`))
+	f.Add([]byte(`{"errors":true,"items":[{"create":{"status":400,"error":{"type":"a","reason":"\"status\":201"}}},{"create":{"status":409}}]}`))
+	f.Add([]byte(`{"errors":false,"items":[{"index":{"status":201,"failure_store":"used"}},{"x":{"status":2}}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		quick, fast := allTaken(body, 2, "create")
+		items, ok := parse(body)
+		if !fast || !ok || !json.Valid(body) {
+			return
+		}
+		// What the quick look takes for success, the parser must too, on whatever a server of this protocol sends.
+		bad, diverted := 0, 0
+		for _, it := range items {
+			if v := judge(it, "create"); v != taken && v != duplicate {
+				bad++
+			}
+			if it.FailureStore == "used" {
+				diverted++
+			}
+		}
+		if len(items) == 2 && bad == 0 && diverted > quick.failureStore {
+			t.Errorf("%d events in the failure store, counted %d", diverted, quick.failureStore)
+		}
+	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	const n = 1000
+	for _, c := range []struct{ name, item string }{
+		{"taken", `{"create":{"status":201}}`},
+		{"duplicates", `{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[E]: version conflict, document already exists"}}}`},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			answer := fmt.Sprintf(`{"errors":%t,"items":[%s%s]}`, c.name != "taken", strings.Repeat(c.item+",", n-1), c.item)
+			o, _ := newOutput(b, answering(b, 200, answer), nil)
+			events := batch(b, o, n)
+			size := 0
+			for i := range events {
+				size += len(events[i].Wire)
+			}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := o.Write(b.Context(), events); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
