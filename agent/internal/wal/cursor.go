@@ -46,6 +46,8 @@ type Cursor struct {
 	counts Counts
 	ahead  uint64 // events between seq and the durable head that are for others
 	active bool
+
+	skipped []Span // events for others between told and seq
 }
 
 // Cursor is the cursor of that name. If there is none, it is made at the head
@@ -121,8 +123,7 @@ func (c *Cursor) Advance(seq uint64, delta Counts) {
 	defer l.mu.Unlock()
 	seq = min(seq, l.durable.seq)
 	if c.told < c.seq && seq > c.told {
-		overtaken := min(seq, c.seq) - c.told
-		c.counts.Expired -= min(overtaken, c.counts.Expired)
+		delta = c.overtakenLocked(min(seq, c.seq), delta)
 	}
 	c.counts.add(delta)
 	c.ahead -= min(delta.Foreign, c.ahead)

@@ -15,12 +15,14 @@ type fullState struct {
 	free   int64 // on the filesystem, as of the last look, less what was written since
 	total  int64
 	looked bool
-	drop   bool // the committer waits for the keeper to drop the oldest segment
+	until  time.Time // the disk said no at the last write: nothing is tried before
+	drop   bool      // the committer waits for the keeper to drop the oldest segment
 }
 
 const (
 	tick         = time.Second            // how often state is saved and space is looked at
 	fullTick     = 100 * time.Millisecond // how often a full log looks for room
+	leastFree    = ballastSize            // stays free whatever min_free says
 	removeAtOnce = 64                     // segments removed in one go, so that the disk is not busy with it for long
 )
 
@@ -31,16 +33,20 @@ func (l *Log) countBytesLocked() {
 	}
 }
 
-// hasRoomLocked reports whether the block that c begins may be written, and
-// notes it if not.
-func (l *Log) hasRoomLocked(c *Chunk) bool {
-	need := max(min(l.line.bytes, blockSize), int64(len(c.buf))) + 4<<10
+// hasRoomLocked reports whether the next block may be written, and notes it if not.
+func (l *Log) hasRoomLocked() bool {
+	need := int64(4 << 10)
+	if c := l.line.head; c != nil {
+		need += max(min(l.line.bytes, blockSize), int64(len(c.buf)))
+	}
 	var err error
-	switch reserve := l.opts.MinFree.Of(l.full.total); {
+	switch reserve := max(l.opts.MinFree.Of(l.full.total), leastFree); {
+	case time.Now().Before(l.full.until):
+		err = fmt.Errorf("%w: no space is left on the device", agent.ErrFull)
 	case l.bytes+need > l.opts.MaxSize:
 		err = fmt.Errorf("%w: max_size of %s is used", agent.ErrFull, agent.Bytes(l.opts.MaxSize))
-	case l.full.looked && reserve > 0 && l.full.free-need < reserve:
-		err = fmt.Errorf("%w: less than min_free of %s is free", agent.ErrFull, l.opts.MinFree)
+	case l.full.looked && l.full.free-need < reserve:
+		err = fmt.Errorf("%w: less than min_free (%s, and %s in any case) is free on the disk", agent.ErrFull, l.opts.MinFree, agent.Bytes(leastFree))
 	}
 	if (err == nil) != (l.full.err == nil) {
 		if err != nil {
@@ -78,8 +84,11 @@ func (l *Log) lookAtSpace() {
 	free, total, err := l.disk.room(l.dir)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err == nil {
+	if err == nil && free >= 0 && total > 0 {
 		l.full.free, l.full.total, l.full.looked = free, total, true
+	}
+	if l.hasRoomLocked() {
+		wake(l.wakeCommitter)
 	}
 }
 
@@ -87,6 +96,7 @@ func (l *Log) lookAtSpace() {
 // at the space, once a second.
 func (l *Log) keep() {
 	defer close(l.keeperEnded)
+	l.takeBallast()
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	failing := ""
@@ -109,6 +119,7 @@ func (l *Log) keep() {
 		}
 		l.truncate()
 		l.lookAtSpace()
+		l.takeBallast()
 	}
 }
 
@@ -197,7 +208,8 @@ func (l *Log) dropOldest() {
 	wake(l.wakeCommitter)
 }
 
-// moveLocked moves a laggard's cursor to end.
+// moveLocked moves a laggard's cursor to end. foreign are the blocks before
+// end that have targets.
 func (c *Cursor) moveLocked(end uint64, foreign []header) {
 	if c.seq >= end {
 		return
@@ -205,14 +217,39 @@ func (c *Cursor) moveLocked(end uint64, foreign []header) {
 	others := uint64(0)
 	for i := range foreign {
 		h := &foreign[i]
-		if !forOutput(h.targets, c.name) && h.next() > c.seq {
-			n := h.next() - max(h.first, c.seq)
-			others += n
-			c.ahead -= min(n, c.ahead)
+		if from, to := max(h.first, c.seq), min(h.next(), end); from < to && !forOutput(h.targets, c.name) {
+			others += to - from
+			c.skipped = append(c.skipped, Span{from, to - 1})
 		}
 	}
-	others = min(others, end-c.seq)
+	c.ahead -= min(others, c.ahead)
 	c.counts.Foreign += others
 	c.counts.Expired += end - c.seq - others
 	c.seq = end
+}
+
+// overtakenLocked takes back what moveLocked counted for the events before
+// seq, which their user tells about now. Of those that delta calls expired it
+// knows which were for others.
+func (c *Cursor) overtakenLocked(seq uint64, delta Counts) Counts {
+	others := uint64(0)
+	rest := c.skipped[:0]
+	for _, s := range c.skipped {
+		if s.First < seq {
+			others += min(s.Last+1, seq) - s.First
+		}
+		if s.Last >= seq {
+			rest = append(rest, Span{max(s.First, seq), s.Last})
+		}
+	}
+	c.skipped = rest
+	c.counts.Foreign -= min(others, c.counts.Foreign)
+	c.counts.Expired -= min(seq-c.told-others, c.counts.Expired)
+	c.ahead += min(others, delta.Foreign) // moveLocked has taken them off
+	if unknown := min(others-min(others, delta.Foreign), delta.Expired); unknown > 0 {
+		delta.Foreign += unknown
+		delta.Expired -= unknown
+		c.ahead += unknown
+	}
+	return delta
 }

@@ -207,6 +207,9 @@ func (l *Log) saveState() error {
 	l.saved.changed = false
 	l.mu.Unlock()
 	err := l.writeState(st)
+	if err != nil && l.dropBallast(err) {
+		err = l.writeState(st)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {

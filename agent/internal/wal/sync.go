@@ -2,11 +2,14 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"math/bits"
 	"os"
 	"time"
 
 	twal "github.com/tidwall/wal"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 func (l *Log) openTidwall() (tw *twal.Log, err error) {
@@ -60,7 +63,7 @@ func (l *Log) nextBatch(batch []*Chunk) []*Chunk {
 			l.mu.Unlock()
 			return nil
 		case l.line.head != nil && l.mayBuildLocked():
-			if l.hasRoomLocked(l.line.head) {
+			if l.hasRoomLocked() {
 				batch = l.takeLocked(batch)
 				l.mu.Unlock()
 				return batch
@@ -361,6 +364,10 @@ func (l *Log) reopen() bool {
 		if err == nil {
 			again := l.trouble != nil
 			l.poison, l.trouble = nil, nil
+			if noSpace(cause) {
+				l.full.until = time.Now().Add(tick)
+				l.full.err = fmt.Errorf("%w: %w", agent.ErrFull, cause)
+			}
 			l.admitLocked()
 			l.mu.Unlock()
 			l.log.Info("the log is writable again", "after_retries", again)

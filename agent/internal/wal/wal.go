@@ -125,6 +125,7 @@ func Open(o Options) (*Log, error) {
 		return nil, fmt.Errorf("open log in %s: %w", o.Dir, err)
 	}
 	l.registerMetrics()
+	l.lookAtSpace()
 	go l.commitLoop()
 	go l.syncLoop()
 	go l.keep()
