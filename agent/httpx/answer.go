@@ -68,7 +68,7 @@ type Response struct {
 	Status    int
 	Header    http.Header
 	Body      []byte
-	Truncated bool      // Body is only the beginning: never for a 2xx status
+	Truncated bool      // Body is only the beginning: for a 2xx status only if the request was Brief
 	Endpoint  *Endpoint // who answered
 
 	release func()
@@ -100,10 +100,10 @@ func (r *Response) Item(status int, text string) *agent.AnswerError {
 }
 
 func (r *Response) answer(status int, body []byte, truncated bool, what string) *agent.AnswerError {
-	text := r.Endpoint.client.mask.Answer(body, truncated)
+	text := r.Endpoint.client.Mask().Answer(body, truncated)
 	if r.Status >= 300 && r.Status < 400 {
 		if to := r.Header.Get("Location"); to != "" && what == "" {
-			what = "redirected to " + r.Endpoint.client.mask.Answer([]byte(to), false) + ", which is not followed"
+			what = "redirected to " + r.Endpoint.client.Mask().Answer([]byte(to), false) + ", which is not followed"
 		}
 	}
 	switch {

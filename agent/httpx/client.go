@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,7 +43,8 @@ type Client struct {
 	proxy     *url.URL
 	control   func(network, address string) error
 	agent     string // User-Agent
-	mask      *Mask
+	mask      atomic.Pointer[Mask]
+	secrets   []agent.Secret // known from the beginning
 	log       *slog.Logger
 
 	mu   sync.Mutex // guards the endpoints' state and next
@@ -102,7 +105,8 @@ func New(cfg Config, env agent.Env, opt Options) (*Client, error) {
 	if len(c.endpoints) == 0 {
 		return nil, &agent.KeyError{Key: "endpoint", Message: "no endpoint is given"}
 	}
-	c.mask = NewMask(secrets...)
+	c.secrets = secrets
+	c.mask.Store(NewMask(secrets...))
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.background = func(probe func(context.Context)) { c.probes.Go(func() { probe(ctx) }) }
@@ -113,7 +117,13 @@ func New(cfg Config, env agent.Env, opt Options) (*Client, error) {
 func (c *Client) Endpoints() []*Endpoint { return c.endpoints }
 
 // Mask is what is applied to answers; outputs apply it to texts of their own making.
-func (c *Client) Mask() *Mask { return c.mask }
+func (c *Client) Mask() *Mask { return c.mask.Load() }
+
+// AlsoMask adds secrets that are known only now, such as a token that was
+// fetched, in place of those that the last call added.
+func (c *Client) AlsoMask(secrets ...agent.Secret) {
+	c.mask.Store(NewMask(append(slices.Clip(c.secrets), secrets...)...))
+}
 
 // Close ends what runs in the background and closes idle connections. It is
 // called after the last Do has returned.
@@ -133,6 +143,7 @@ type Request struct {
 	HeaderOf func(*Endpoint) http.Header // and those of the endpoint that is chosen; may be nil
 	Body     []byte                      // read until Do returns
 	Limit    int64                       // of a 2xx answer, in bytes; default 8 MiB
+	Brief    bool                        // 64 KiB of a 2xx answer are enough, the rest is not read
 	Endpoint *Endpoint                   // only this one; default: balanced over all healthy ones
 }
 
@@ -238,7 +249,7 @@ func (ep *Endpoint) do(ctx context.Context, r *Request, body []byte, compressed 
 
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	limit := int64(errorBodyLimit)
-	if ok {
+	if ok && !r.Brief {
 		if limit = r.Limit; limit == 0 {
 			limit = answerBase
 		}
@@ -248,10 +259,10 @@ func (ep *Endpoint) do(ctx context.Context, r *Request, body []byte, compressed 
 	out := &Response{Status: resp.StatusCode, Header: resp.Header, Endpoint: ep}
 	out.release = func() { recycle(buf) }
 	switch {
-	case ok && n > limit:
+	case ok && n > limit && !r.Brief:
 		out.Release()
 		return nil, ep.fault("", fmt.Errorf("the answer is longer than %s", agent.Bytes(limit)))
-	case ok && err != nil:
+	case ok && err != nil && !r.Brief:
 		// What the target did is not known. An answer cut short is none.
 		out.Release()
 		return nil, ep.fault("read the answer: ", err)

@@ -216,6 +216,11 @@ func TestAnswersAreBounded(t *testing.T) {
 	if _, err := c.Do(t.Context(), &Request{Path: "/good", Limit: 1 << 20}); err == nil || agent.IsPermanent(err) || !strings.Contains(err.Error(), "longer than 1MiB") {
 		t.Errorf("long answer: %v", err)
 	}
+	brief, err := c.Do(t.Context(), &Request{Path: "/good", Brief: true})
+	if err != nil || len(brief.Body) != errorBodyLimit || !brief.Truncated {
+		t.Fatalf("brief: %v", err)
+	}
+	brief.Release()
 	resp, err := c.Do(t.Context(), &Request{Path: "/bad"})
 	if err != nil {
 		t.Fatal(err)

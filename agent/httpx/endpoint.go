@@ -193,7 +193,7 @@ func (ep *Endpoint) dial(ctx context.Context) (net.Conn, error) {
 // what the peer sent, so it is masked; what is wrapped can be asked for by
 // errors.Is, but not printed.
 func (ep *Endpoint) fault(what string, err error) error {
-	text := what + ep.client.mask.Answer([]byte(err.Error()), false)
+	text := what + ep.client.Mask().Answer([]byte(err.Error()), false)
 	out := error(&fault{text: fmt.Sprintf("%s: %s", ep.label, text), err: err})
 	if IsTLS(err) || agent.IsBlocked(err) {
 		return agent.Blocked(out)
