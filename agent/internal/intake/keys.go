@@ -1,0 +1,75 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
+
+// A keyRef is a key of an object that is open.
+type keyRef struct {
+	hash       uint32
+	start, end int32
+}
+
+// fewKeys is how many keys of one object are compared with each other as they
+// come. Of larger objects they are sorted in the end, so that no text takes
+// time by the square of its size.
+const fewKeys = 32
+
+// key notes the key at b[start:end] and finds out whether the object has it already.
+func (s *scanner) key(f *frame, b []byte, start, end int, d *doc) {
+	h := hashKey(b, start, end)
+	bit := uint64(1) << (h >> 26)
+	n := len(s.keys)
+	if f.bloom&bit != 0 && n-int(f.keys) < fewKeys {
+		for _, k := range s.keys[f.keys:] {
+			if k.hash == h && bytes.Equal(b[k.start:k.end], b[start:end]) {
+				d.duplicates = true
+			}
+		}
+	}
+	f.bloom |= bit
+	s.keys = append(s.keys, keyRef{h, int32(start), int32(end)})
+}
+
+// leave closes an object.
+func (s *scanner) leave(f *frame, b []byte, d *doc) {
+	keys := s.keys[f.keys:]
+	s.keys = s.keys[:f.keys]
+	if len(keys) <= fewKeys {
+		return
+	}
+	compare := func(x, y keyRef) int {
+		if x.hash != y.hash {
+			return int(int64(x.hash) - int64(y.hash))
+		}
+		return bytes.Compare(b[x.start:x.end], b[y.start:y.end])
+	}
+	slices.SortFunc(keys, compare)
+	for i := 1; i < len(keys); i++ {
+		if compare(keys[i-1], keys[i]) == 0 {
+			d.duplicates = true
+			return
+		}
+	}
+}
+
+// hashKey mixes the length, the first and the last bytes. It is cheap and easy
+// to fool, which costs comparisons and nothing else.
+func hashKey(b []byte, start, end int) uint32 {
+	n := end - start
+	var x uint64
+	switch {
+	case n >= 8:
+		x = binary.LittleEndian.Uint64(b[start:]) ^ binary.LittleEndian.Uint64(b[end-8:])*0x9E3779B97F4A7C15
+	case start+8 <= len(b):
+		x = binary.LittleEndian.Uint64(b[start:]) & (1<<(8*n) - 1)
+	default:
+		for i, c := range b[start:end] { // the same at the end of the text
+			x |= uint64(c) << (8 * i)
+		}
+	}
+	x = (x ^ uint64(n)<<56) * 0xD6E8FEB86659FD93
+	return uint32(x >> 32)
+}
