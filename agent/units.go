@@ -76,6 +76,21 @@ func (b Bytes) String() string {
 	return "0B"
 }
 
+// Short is the size with two or three digits, for people: "1.4 GiB".
+func (b Bytes) Short() string {
+	f := float64(b)
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if f < 1000 {
+			if unit == "B" || f >= 100 {
+				return fmt.Sprintf("%.0f %s", f, unit)
+			}
+			return fmt.Sprintf("%.1f %s", f, unit)
+		}
+		f /= 1024
+	}
+	return fmt.Sprintf("%.1f TiB", f)
+}
+
 // UnmarshalText takes a number with a unit; the number may have decimals.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))

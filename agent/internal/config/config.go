@@ -44,6 +44,8 @@ type API struct {
 	Listen []string  `yaml:"listen" doc:"host:port or unix:/path; none with []" example:"127.0.0.1:8000"`
 	Tokens []Token   `yaml:"tokens" doc:"further tokens beside <data_dir>/api.token"`
 	TLS    ServerTLS `yaml:"tls" doc:"certificate of the API; needed beyond loopback"`
+
+	ListenIsDefault bool `yaml:"-"` // nobody asked for this address
 }
 
 // Token lets somebody use the API.
@@ -142,6 +144,9 @@ func (s *Settings) Validate() error {
 		return &agent.KeyError{Key: "wal.max_size", Message: fmt.Sprintf("%s is too small for the log", s.WAL.MaxSize), Hint: "at least 64MiB"}
 	case (s.API.TLS.CertFile == "") != (s.API.TLS.KeyFile == ""):
 		return &agent.KeyError{Key: "api.tls", Message: "cert_file and key_file go together", Hint: "give both or none"}
+	}
+	if s.API.Listen == nil {
+		s.API.Listen, s.API.ListenIsDefault = []string{DefaultListen}, true
 	}
 	for i := range s.API.Tokens {
 		if s.API.Tokens[i].Scope == "" {

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"github.com/adrian207/siemd/agent/internal/api"
+	"github.com/adrian207/siemd/agent/internal/config"
+	"github.com/adrian207/siemd/agent/internal/supervisor"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+func newRun(std streams) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run [-c FILE]",
+		Short: "run the agent in the foreground",
+		Long: "run takes events in and delivers them until SIGTERM or Ctrl-C, then sends what waits for at most shutdown_timeout and exits 0;\n" +
+			"a second signal exits at once. What is not delivered stays in the log for the next start. SIGHUP reloads the config.\n" +
+			"If stdin is the only input, its end drains every connection and ends the agent.",
+		Example: `  siemd run -c /etc/siemd/siemd.yaml
+  some-app | siemd run -c stdin.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, problems := config.Load(path, config.Options{})
+			config.Print(std.err, problems)
+			if cfg == nil {
+				return exit(exitConfig, nil)
+			}
+			return runAgent(cmd.Context(), cfg, path, std)
+		},
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+// runAgent is the daemon's life: open, serve, drain.
+func runAgent(ctx context.Context, cfg *config.Config, path string, std streams) error {
+	log, level := newLog(std.err, cfg.Log)
+	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version})
+	if err != nil {
+		return startError(cfg, err)
+	}
+	srv, err := api.Listen(cfg, a, log)
+	if err != nil {
+		done, cancel := context.WithCancel(ctx)
+		cancel()
+		return startError(cfg, errors.Join(err, a.Run(done)))
+	}
+	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() { served <- srv.Run(serve) }()
+	stopWatching := exitOnSecondSignal()
+	defer stopWatching()
+	reloads := reloadOnHangup(ctx, a, path, log, level)
+	notify(log, daemon.SdNotifyReady)
+	log.Info("siemd runs", "version", version, "data_dir", cfg.DataDir, "inputs", len(cfg.Inputs), "outputs", len(cfg.Outputs))
+	err = a.Run(ctx)
+	notify(log, daemon.SdNotifyStopping)
+	<-reloads
+	stopServing()
+	err = errors.Join(err, <-served)
+	log.Info("siemd has stopped")
+	if err != nil {
+		return exit(exitFailure, err)
+	}
+	return nil
+}
+
+// reloadOnHangup applies the config anew on each SIGHUP, until ctx ends; then
+// the channel closes.
+func reloadOnHangup(ctx context.Context, a *supervisor.Agent, path string, log *slog.Logger, level *slog.LevelVar) <-chan struct{} {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-a.Done():
+				return
+			case <-hup:
+				reload(a, path, log, level)
+			}
+		}
+	}()
+	return done
+}
+
+func reload(a *supervisor.Agent, path string, log *slog.Logger, level *slog.LevelVar) {
+	cfg, problems := config.Load(path, config.Options{})
+	if cfg == nil {
+		log.Error("reload refused, the old config runs on", "errors", len(problems), "first", problems[0].String())
+		return
+	}
+	plan, err := a.Apply(cfg)
+	if err != nil {
+		log.Error("reload refused, the old config runs on", "err", err)
+		return
+	}
+	setLevel(level, cfg.Log.Level)
+	log.Info("config reloaded", "changed", !plan.Empty(), "restart_needed", strings.Join(plan.Restart, ","))
+}
+
+// exitOnSecondSignal ends the process at once when the person insists. What was
+// acknowledged is in the log.
+func exitOnSecondSignal() (stop func()) {
+	signals, done := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		for range 2 {
+			select {
+			case <-signals:
+			case <-done:
+				return
+			}
+		}
+		os.Exit(exitFailure)
+	}()
+	return func() { signal.Stop(signals); close(done) }
+}
+
+// startError gives the reason that the agent did not start its exit code.
+func startError(cfg *config.Config, err error) error {
+	var locked *wal.LockedError
+	switch {
+	case errors.As(err, &locked):
+		return exit(exitCannotMake, fmt.Errorf("%w; stop it, or give this agent a data_dir of its own", locked))
+	case errors.Is(err, fs.ErrPermission):
+		return exit(exitPermission, fmt.Errorf("%w; data_dir must belong to the user that siemd runs as", err))
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EADDRINUSE):
+		return exit(exitCannotMake, err)
+	case errors.Is(err, wal.ErrNewer):
+		return exit(exitFailure, fmt.Errorf("%s: %w; nothing was touched", cfg.DataDir, err))
+	}
+	return exit(exitFailure, err)
+}
+
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd was not told", "state", state, "err", err)
+	}
+}
+
+// newLog makes the agent's logger. Under systemd lines carry the priority that
+// journald reads and no time of their own.
+func newLog(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := &slog.LevelVar{}
+	setLevel(level, c.Level)
+	opts := &slog.HandlerOptions{Level: level}
+	switch {
+	case c.Format == "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), level
+	case c.Format == "auto" && os.Getenv("JOURNAL_STREAM") != "":
+		return slog.New(newJournalHandler(w, opts)), level
+	}
+	return slog.New(slog.NewTextHandler(w, opts)), level
+}
+
+func setLevel(v *slog.LevelVar, name string) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(name)); err == nil {
+		v.Set(l)
+	}
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/supervisor"
+)
+
+func newStatus(std streams) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "what flows: inputs, log, connections, backlog, health",
+		Example: `  siemd status
+  siemd status --json -c siemd.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			var st supervisor.Status
+			if err := c.Get(cmd.Context(), "/api/v1/siem/status", &st); err != nil {
+				return remoteError(err)
+			}
+			if r.json {
+				return json.NewEncoder(std.out).Encode(st)
+			}
+			printStatus(std.out, st, time.Now())
+			return nil
+		},
+	}
+	r.flags(cmd)
+	return cmd
+}
+
+func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
+	fmt.Fprintf(w, "siemd %s, up %s, intake %s\n", st.Version, ago(now, st.Started), st.Ready)
+	fmt.Fprintf(w, "log: %s of %s, events %d to %d", agent.Bytes(st.Log.Bytes).Short(), agent.Bytes(st.Log.MaxBytes).Short(), st.Log.FirstSeq, st.Log.NextSeq-1)
+	if st.Log.CorruptBlocks > 0 || st.Log.LostEvents > 0 {
+		fmt.Fprintf(w, ", DAMAGED: %d blocks, %d events lost", st.Log.CorruptBlocks, st.Log.LostEvents)
+	}
+	fmt.Fprint(w, "\n\n")
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "INPUT\tTYPE\tEVENTS\tSIZE\tREFUSED\tSTATE")
+	for _, in := range st.Inputs {
+		state := "reading"
+		switch {
+		case in.Ended:
+			state = "at the end of its source"
+		case in.LastError != "":
+			state = in.LastError
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%s\n", in.Name, in.Type, in.Events, agent.Bytes(in.Bytes).Short(), in.Refused, state)
+	}
+	fmt.Fprintln(t)
+	fmt.Fprintln(t, "CONNECTION\tTYPE\tSENT\tPENDING\tFAILED\tFILTERED\tEXPIRED\tLAG\tHEALTH\tLAST ERROR")
+	for _, o := range st.Outputs {
+		lag := time.Duration(o.LagSeconds * float64(time.Second)).Round(time.Millisecond)
+		last := o.LastError
+		if last != "" {
+			last = ago(now, o.LastErrorAt) + " ago: " + last
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", o.Name, o.Type, o.Sent, o.Pending, o.Failed, o.Filtered, o.Expired, lag, o.Health, last)
+	}
+	_ = t.Flush() // w's errors are seen by whoever owns it
+	for _, c := range st.Orphans {
+		fmt.Fprintf(w, "\norphan %s: %d events wait for an output that is gone; 'siemd purge %s' ends it\n", c.Name, c.Pending, c.Name)
+	}
+}
+
+// ago is the time since t in the two largest units.
+func ago(now, t time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < 24*time.Hour:
+		return agent.Duration(d.Round(time.Minute)).String()
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}

@@ -1,0 +1,138 @@
+// Package client speaks to a running siemd over its socket or its API address.
+// The siemd command is built on it.
+//
+//	c := client.Socket("/var/lib/siemd/siemd.sock")
+//	var st map[string]any
+//	err := c.Get(ctx, "/api/v1/siem/status", &st)
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Client is a connection to one agent. It may be used from several goroutines.
+type Client struct {
+	http  *http.Client
+	base  string
+	token string
+	where string // for messages
+}
+
+// ErrUnreachable says that no agent answers.
+var ErrUnreachable = errors.New("no agent answers")
+
+// An Error is an answer that is not 2xx: RFC 9457's title and detail.
+type Error struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+}
+
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return e.Title
+	}
+	return e.Title + ": " + e.Detail
+}
+
+// Socket is a client over the unix socket at path, which needs no token.
+func Socket(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", shorten(path))
+	}
+	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://siemd", where: path}
+}
+
+// Address is a client over the API address base, such as http://127.0.0.1:8000.
+func Address(base, token string) *Client {
+	return &Client{http: &http.Client{}, base: strings.TrimSuffix(base, "/"), token: token, where: base}
+}
+
+// shorten gives a path that fits into a socket's address: a long one is reached
+// through its directory, opened for as long as the process lives.
+func shorten(path string) string {
+	if len(path) <= 107 {
+		return path
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return path
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
+}
+
+// Get asks for path and decodes the JSON answer into out, which may be nil.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.Do(ctx, http.MethodGet, path, nil, out)
+}
+
+// Post sends in as JSON, which may be nil, and decodes the answer into out, which may be nil.
+func (c *Client) Post(ctx context.Context, path string, in, out any) error {
+	return c.Do(ctx, http.MethodPost, path, in, out)
+}
+
+// Do makes one request. The error is *Error for an answer that is not 2xx, and
+// wraps ErrUnreachable if there is no answer.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.Open(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("the agent's answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// Open is Do for an answer that the caller reads, and closes.
+func (c *Client) Open(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%w at %s: %v", ErrUnreachable, c.where, errors.Unwrap(err))
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	e := &Error{Status: resp.StatusCode, Title: resp.Status}
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	_ = json.Unmarshal(data, e) // else the status line says it
+	return nil, e
+}

@@ -1,0 +1,163 @@
+// Package api serves siemd's HTTP interface: liveness, readiness, metrics and
+// the REST API, on the addresses of api.listen and on the socket in data_dir.
+// It is a view of the supervisor and keeps no books of its own.
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/adrian207/siemd/agent/internal/config"
+	"github.com/adrian207/siemd/agent/internal/supervisor"
+)
+
+// SocketName is the socket below data_dir over which commands reach the agent.
+const SocketName = "siemd.sock"
+
+// Server is the HTTP interface of one agent.
+type Server struct {
+	agent   *supervisor.Agent
+	log     *slog.Logger
+	tokens  *tokens
+	servers []*http.Server
+	open    []listening
+}
+
+// listening is a bound address and whether its peers are trusted by where it is.
+type listening struct {
+	net.Listener
+	local bool // loopback or a unix socket
+	unix  bool
+}
+
+// Listen binds every address of cfg and the socket. What can fail about the
+// API fails here.
+func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server, error) {
+	s := &Server{agent: a, log: log}
+	var err error
+	if s.tokens, err = loadTokens(cfg); err != nil {
+		return nil, err
+	}
+	if err := s.bind(cfg); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) bind(cfg *config.Config) error {
+	sock, err := listenUnix(filepath.Join(cfg.DataDir, SocketName))
+	if err != nil {
+		return err
+	}
+	s.open = append(s.open, sock)
+	for _, addr := range cfg.API.Listen {
+		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+			ln, err := listenUnix(path)
+			if err != nil {
+				return err
+			}
+			s.open = append(s.open, ln)
+			continue
+		}
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			if addr == config.DefaultListen && cfg.API.ListenIsDefault {
+				s.log.Warn("the default API address is taken, only the socket serves", "address", addr, "err", err)
+				continue
+			}
+			return fmt.Errorf("api.listen: %w", err)
+		}
+		local := ln.Addr().(*net.TCPAddr).IP.IsLoopback()
+		if cfg.API.TLS.CertFile != "" {
+			cert, err := tls.LoadX509KeyPair(cfg.API.TLS.CertFile, cfg.API.TLS.KeyFile)
+			if err != nil {
+				ln.Close()
+				return fmt.Errorf("api.tls: %w", err)
+			}
+			ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+		}
+		s.log.Info("api listens", "address", addr, "tls", cfg.API.TLS.CertFile != "")
+		s.open = append(s.open, listening{Listener: ln, local: local})
+	}
+	return nil
+}
+
+// maxSocketPath is what a unix socket's address can hold.
+const maxSocketPath = 107
+
+func listenUnix(path string) (listening, error) {
+	if len(path) > maxSocketPath {
+		// A long data_dir: bind through a short link to its directory's descriptor.
+		dir, err := os.Open(filepath.Dir(path))
+		if err != nil {
+			return listening{}, err
+		}
+		defer dir.Close()
+		path = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
+	}
+	// Whoever held it is gone: the lock of data_dir is ours.
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		if err := os.Remove(path); err != nil {
+			return listening{}, err
+		}
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return listening{}, err
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(true)
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		return listening{}, err
+	}
+	return listening{Listener: ln, local: true, unix: true}, nil
+}
+
+// Run serves until ctx ends, then answers what is under way for at most a second.
+func (s *Server) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, ln := range s.open {
+		srv := &http.Server{
+			Handler:           s.routes(ln),
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			IdleTimeout:       60 * time.Second,
+			MaxHeaderBytes:    16 << 10,
+			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		}
+		s.servers = append(s.servers, srv)
+		wg.Go(func() {
+			if err := srv.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				s.log.Error("api stopped serving", "address", ln.Addr().String(), "err", err)
+			}
+		})
+	}
+	<-ctx.Done()
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	for _, srv := range s.servers {
+		if err := srv.Shutdown(bye); err != nil {
+			srv.Close()
+		}
+	}
+	wg.Wait()
+	return nil
+}
+
+// Close frees the addresses of a server that is not going to run.
+func (s *Server) Close() {
+	for _, ln := range s.open {
+		ln.Close()
+	}
+}

@@ -1,0 +1,132 @@
+package supervisor
+
+import (
+	"context"
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/config"
+	"github.com/adrian207/siemd/agent/internal/delivery"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+// output is one connection at work: the built component and the runner that
+// takes events to it.
+type output struct {
+	cfg    *config.Output
+	env    agent.Env
+	out    agent.Output
+	cursor *wal.Cursor
+	failed *delivery.FailedStore
+	runner atomic.Pointer[delivery.Runner]
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// buildOutput makes the component; the log is not touched and nothing runs yet.
+func (a *Agent) buildOutput(cfg *config.Config, oc *config.Output) (*output, error) {
+	env := a.env(cfg, "output", oc.Name)
+	out, err := oc.Spec.BuildOutput(oc.Config, env)
+	if err != nil {
+		return nil, err
+	}
+	return &output{cfg: oc, env: env, out: out, done: make(chan struct{})}, nil
+}
+
+// openOutput gives the output its cursor and its store of failed events.
+func (a *Agent) openOutput(cfg *config.Config, o *output) error {
+	o.cursor = a.wal.Cursor(o.cfg.Name, o.cfg.Common.Start == "oldest")
+	failed, err := delivery.OpenFailed(delivery.FailedOptions{
+		Dir:     filepath.Join(cfg.DataDir, "failed", o.cfg.Name),
+		MaxSize: int64(cfg.Failed.MaxSize),
+		MaxAge:  cfg.Failed.MaxAge.D(),
+		Cursor:  o.cursor,
+		Log:     o.env.Log,
+	})
+	if err != nil {
+		o.cursor.Close()
+		return err
+	}
+	o.failed = failed
+	o.newRunner(a)
+	return nil
+}
+
+// inherit goes on where old, which has halted, has come to.
+func (o *output) inherit(old *output, a *Agent) {
+	o.failed, o.cursor = old.failed, old.cursor
+	o.newRunner(a)
+}
+
+func (o *output) newRunner(a *Agent) {
+	o.runner.Store(delivery.New(delivery.Options{
+		Name: o.cfg.Name, Config: o.cfg.Common, Output: o.out,
+		Cursor: o.cursor, Source: source{a.wal, o.cursor},
+		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config),
+	}))
+}
+
+// startOutput runs the output until halt; a runner that ends with an error is
+// followed by another.
+func (a *Agent) startOutput(o *output) {
+	ctx, cancel := context.WithCancel(a.runCtx)
+	o.cancel = cancel
+	a.running.Go(func() {
+		defer close(o.done)
+		for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+			err := guard(o.env.Log, func() error { return o.runner.Load().Run(ctx) })
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			o.env.Log.Error("output stopped, starting it again", "err", err)
+			if !sleep(ctx, wait/2+rand.N(wait/2)) {
+				return
+			}
+			o.newRunner(a)
+		}
+	})
+}
+
+// drain sends what waits, without linger, until there is nothing or ctx ends, and halts.
+func (o *output) drain(ctx context.Context) {
+	if err := o.runner.Load().Drain(ctx); err != nil && ctx.Err() == nil {
+		o.env.Log.Warn("drain ended early", "err", err)
+	}
+	o.halt()
+}
+
+// halt ends the output; its cursor stays.
+func (o *output) halt() {
+	o.cancel()
+	<-o.done
+	closeComponent(o.out)
+}
+
+// close gives up the store and the cursor, which stays in the log as an orphan's.
+func (o *output) close() error {
+	o.cursor.Close()
+	return o.failed.Close()
+}
+
+// discard gives up an output that was built and never started.
+func (o *output) discard() { closeComponent(o.out) }
+
+// endpointOf is the first endpoint that a config names, for failed events whose error names none.
+func endpointOf(config any) string {
+	v := reflect.ValueOf(config).Elem()
+	f := v.FieldByName("Endpoint")
+	switch {
+	case !f.IsValid():
+		return ""
+	case f.Kind() == reflect.Slice && f.Len() > 0 && f.Index(0).Kind() == reflect.String:
+		return f.Index(0).String()
+	case f.Kind() == reflect.String:
+		return f.String()
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+package supervisor
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/adrian207/siemd/agent/internal/intake"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+// Status is the whole agent at one moment, for people and programs.
+type Status struct {
+	Version    string           `json:"version"`
+	Started    time.Time        `json:"started"`
+	Generation int              `json:"generation"` // of the config, from 1
+	ConfigHash string           `json:"config_hash"`
+	Ready      string           `json:"ready"` // "ok", or why intake is closed
+	Accepted   uint64           `json:"accepted"`
+	Log        wal.Stats        `json:"log"`
+	Inputs     []InputStatus    `json:"inputs"`
+	Outputs    []OutputStatus   `json:"outputs"`
+	Orphans    []wal.CursorInfo `json:"orphans,omitempty"` // cursors of outputs that are gone
+}
+
+// InputStatus is one input.
+type InputStatus struct {
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	Events    uint64 `json:"events"` // since the agent started
+	Bytes     uint64 `json:"bytes"`
+	Refused   uint64 `json:"refused"`
+	Ended     bool   `json:"ended,omitempty"`
+	LastError string `json:"last_error,omitempty"`
+}
+
+// OutputStatus is one connection and its ledger:
+// Accepted = Sent + Failed + Filtered + Expired + Pending, and Unaccounted is the difference.
+type OutputStatus struct {
+	Name        string    `json:"name"`
+	Type        string    `json:"type"`
+	Endpoint    string    `json:"endpoint,omitempty"`
+	Accepted    uint64    `json:"accepted"`
+	Sent        uint64    `json:"sent"`
+	Failed      uint64    `json:"failed"`
+	Filtered    uint64    `json:"filtered"`
+	Expired     uint64    `json:"expired"`
+	Pending     uint64    `json:"pending"`
+	Unaccounted int64     `json:"unaccounted"`
+	LagSeconds  float64   `json:"lag_seconds"` // age of the oldest pending event
+	Health      string    `json:"health"`
+	Since       time.Time `json:"since"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	Failures    int       `json:"consecutive_failures"`
+	NextTry     time.Time `json:"next_try,omitzero"`
+}
+
+// Status takes a snapshot.
+func (a *Agent) Status() Status {
+	a.mu.Lock()
+	ins, outs := values(a.inputs), values(a.outputs)
+	st := Status{Version: a.version, Started: a.started, Generation: a.generation, ConfigHash: a.cfg.Hash, Ready: "ok"}
+	a.mu.Unlock()
+	if err := a.Ready(); err != nil {
+		st.Ready = err.Error()
+	}
+	st.Log = a.wal.Stats()
+	st.Accepted = a.wal.Head() - 1
+	for _, in := range ins {
+		st.Inputs = append(st.Inputs, in.status())
+	}
+	for _, out := range outs {
+		st.Outputs = append(st.Outputs, out.status())
+	}
+	slices.SortFunc(st.Inputs, func(x, y InputStatus) int { return cmp.Compare(x.Name, y.Name) })
+	slices.SortFunc(st.Outputs, func(x, y OutputStatus) int { return cmp.Compare(x.Name, y.Name) })
+	for _, c := range a.wal.Cursors() {
+		if !c.Active {
+			st.Orphans = append(st.Orphans, c)
+		}
+	}
+	return st
+}
+
+func (in *input) status() InputStatus {
+	st := InputStatus{
+		Name: in.cfg.Name, Type: in.cfg.Kind, Ended: in.exhausted(),
+		Events: in.env.Counter("events_total").Get(), Bytes: in.env.Counter("bytes_total").Get(),
+	}
+	for _, r := range intake.Reasons {
+		st.Refused += in.env.Counter("refused_total", "reason", r).Get()
+	}
+	if last := in.last.Load(); last != nil {
+		st.LastError = *last
+	}
+	return st
+}
+
+func (o *output) status() OutputStatus {
+	r := o.runner.Load()
+	s, h := r.Stats(), r.Health()
+	c := s.Counts
+	return OutputStatus{
+		Name: o.cfg.Name, Type: o.cfg.Kind, Endpoint: endpointOf(o.cfg.Config),
+		Accepted: c.Sent + c.Failed + c.Filtered + c.Expired + s.Pending, Sent: c.Sent, Failed: c.Failed,
+		Filtered: c.Filtered, Expired: c.Expired, Pending: s.Pending, Unaccounted: s.Unaccounted,
+		LagSeconds: s.OldestAge.Seconds(), Health: string(h.Status), Since: h.Since, LastSuccess: h.LastSuccess,
+		LastError: h.LastError, LastErrorAt: h.LastErrorAt, Failures: h.Failures, NextTry: h.NextTry,
+	}
+}
+
+// registerMetrics adds what no single component can tell.
+func (a *Agent) registerMetrics() {
+	a.metrics.NewGauge("siemd_unaccounted_events", func() float64 {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		n := 0.0
+		for _, o := range a.outputs {
+			n += math.Abs(float64(o.runner.Load().Unaccounted()))
+		}
+		return n
+	})
+	a.metrics.NewGauge(fmt.Sprintf("siemd_build_info{version=%q}", a.version), func() float64 { return 1 })
+}
+
+// WriteMetrics writes everything that is measured in Prometheus's text format.
+func (a *Agent) WriteMetrics(w io.Writer) {
+	a.metrics.WritePrometheus(w)
+	metrics.WriteProcessMetrics(w)
+}
