@@ -98,7 +98,7 @@ func (r *run) admitSiblings(f *file, left bool) {
 	}
 	eachIn(dir, func(sibling string, i info) {
 		path := filepath.Join(dir, sibling)
-		if r.files[i.id] != nil || r.t.safe(i) != nil || i.id.birth <= f.id.birth || stem(sibling) != stem(name) {
+		if r.files[i.id] != nil || r.t.safe(path, i) != nil || i.id.birth <= f.id.birth || stem(sibling) != stem(name) {
 			return
 		}
 		packed := packingOf(path) != plain

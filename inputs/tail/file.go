@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +108,7 @@ func (t *Tail) openFile(p *pattern, path string, want identity) (*os.File, info,
 	}
 	i, err := statFile(fd)
 	if err == nil {
-		err = t.safe(i)
+		err = t.safe(path, i)
 	}
 	if err == nil && i.id != want {
 		err = errReplaced
@@ -119,17 +120,29 @@ func (t *Tail) openFile(p *pattern, path string, want identity) (*os.File, info,
 	return fd, i, nil
 }
 
-// safe refuses what is no plain file with one name.
-func (t *Tail) safe(i info) error {
+// safe refuses what is no plain file with one name, or with names that only its
+// own owner can have given it.
+func (t *Tail) safe(path string, i info) error {
 	switch {
 	case i.symlink():
 		return &refusalError{"symlink"}
 	case !i.regular():
 		return &refusalError{"not_regular"}
-	case i.links > 1 && !t.config.AllowHardLinks:
+	case i.links > 1 && !t.config.AllowHardLinks && !t.ownLink(path, i):
 		return &refusalError{"hard_link"}
 	}
 	return nil
+}
+
+// ownLink reports whether the file lies in a directory of the operator's choice
+// where nobody but the file's owner can make links, so that this one is no trap.
+func (t *Tail) ownLink(path string, i info) bool {
+	dir := filepath.Dir(path)
+	if !slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.base == dir }) {
+		return false
+	}
+	d, err := statPath(dir, true)
+	return err == nil && d.owner == i.owner && d.mode&0o022 == 0
 }
 
 // readAt reads plain text from off on. It returns io.EOF with what there is at the end.

@@ -119,7 +119,7 @@ func (r *run) scan(now time.Time) {
 			continue
 		}
 		var refusal *refusalError
-		if err := r.t.safe(fo.info); errors.As(err, &refusal) {
+		if err := r.t.safe(fo.path, fo.info); errors.As(err, &refusal) {
 			refused[fo.path] = true
 			r.refuse(fo.path, refusal.reason)
 			continue

@@ -16,6 +16,7 @@ type info struct {
 	mtime int64 // nanoseconds
 	mode  uint32
 	links uint32
+	owner uint32
 }
 
 func (i info) regular() bool { return i.mode&unix.S_IFMT == unix.S_IFREG }
@@ -49,7 +50,7 @@ func statx(dir int, name string, flags int) (info, error) {
 		}
 		break
 	}
-	i := info{size: int64(s.Size), mtime: s.Mtime.Sec*1e9 + int64(s.Mtime.Nsec), mode: uint32(s.Mode), links: s.Nlink}
+	i := info{size: int64(s.Size), mtime: s.Mtime.Sec*1e9 + int64(s.Mtime.Nsec), mode: uint32(s.Mode), links: s.Nlink, owner: s.Uid}
 	i.id = identity{dev: unix.Mkdev(s.Dev_major, s.Dev_minor), ino: s.Ino}
 	if s.Mask&unix.STATX_BTIME != 0 && s.Btime.Sec > 0 {
 		i.id.birth = s.Btime.Sec*1e9 + int64(s.Btime.Nsec)
