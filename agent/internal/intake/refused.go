@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,62 +13,60 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
+	"github.com/VictoriaMetrics/metrics"
+
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/json"
 )
 
-// A RefusedLine is a line that could not become an event, as it is kept.
-type RefusedLine struct {
-	ID     string    `json:"id"`
-	Time   time.Time `json:"time"`
-	Input  string    `json:"input"`
-	File   string    `json:"file,omitempty"`
-	Offset int64     `json:"offset"`
-	Reason string    `json:"reason"`
-	Detail string    `json:"detail,omitempty"`
-	Line   string    `json:"line"`
-	Raw    string    `json:"line_b64,omitempty"` // the line in base64, if it is not valid UTF-8
-}
-
 // Refused keeps refused lines in files of JSON, one object a line, below one
-// directory. The oldest file goes when all are larger than the cap.
+// directory. Lines are numbered from 1 on, a file bears the number of its first
+// line. The oldest files go when all together would exceed the cap. It may be
+// used from several goroutines.
 type Refused struct {
 	dir     string
 	maxSize int64
 
-	mu    sync.Mutex
-	files []refusedFile // by number; the last one is written to
-	size  int64
-	out   *os.File
-	next  uint64 // number of the next line
+	mu      sync.Mutex    // guards all below
+	files   []refusedFile // in order; the last one is written to
+	size    int64         // of all files
+	out     *os.File      // the last file; nil until it is needed
+	next    uint64        // number of the next line
+	dropped uint64        // lines that have gone with their file since the store was opened
+	buf     []byte
 }
 
 type refusedFile struct {
-	number uint64
+	number uint64 // of its first line
 	size   int64
 }
 
-// OpenRefused opens the store in dir, which is made if need be. A last line that
-// a crash cut short is cut off.
+// OpenRefused opens the store in dir, which is made if need be; maxSize is its
+// cap in bytes. A last line that a crash has cut short goes away.
 func OpenRefused(dir string, maxSize int64) (*Refused, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	r := &Refused{dir: dir, maxSize: maxSize, next: 1}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
+	r := &Refused{dir: dir, maxSize: maxSize, next: 1}
 	for _, e := range entries {
-		n, ok := strings.CutSuffix(e.Name(), ".jsonl")
-		number, err := strconv.ParseUint(n, 10, 64)
-		info, statErr := e.Info()
-		if !ok || err != nil || statErr != nil {
-			continue
+		name, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		number, err := strconv.ParseUint(name, 10, 64)
+		if !ok || err != nil || number == 0 {
+			continue // not ours
 		}
-		r.files = append(r.files, refusedFile{number: number, size: info.Size()})
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		r.files = append(r.files, refusedFile{number, info.Size()})
 		r.size += info.Size()
 	}
 	slices.SortFunc(r.files, func(a, b refusedFile) int { return cmp.Compare(a.number, b.number) })
@@ -83,56 +79,133 @@ func OpenRefused(dir string, maxSize int64) (*Refused, error) {
 		return nil, err
 	}
 	whole := int64(bytes.LastIndexByte(data, '\n') + 1)
-	if whole < last.size {
+	if whole < int64(len(data)) {
 		if err := os.Truncate(r.path(last.number), whole); err != nil {
 			return nil, err
 		}
-		r.size -= last.size - whole
-		last.size = whole
 	}
+	r.size += whole - last.size
+	last.size = whole
 	r.next = last.number + uint64(bytes.Count(data, []byte{'\n'}))
 	return r, nil
 }
 
-// path of the file whose first line has that number.
 func (r *Refused) path(number uint64) string {
 	return filepath.Join(r.dir, fmt.Sprintf("%020d.jsonl", number))
 }
 
-// Add keeps the lines of one batch; they are on disk when it returns nil.
+// Add keeps the lines of one batch, with the name of the input and what a
+// person calls their origin. When it returns nil they are fsynced; else none
+// of them is kept, and without room on the disk the error is agent.ErrFull.
 func (r *Refused) Add(input, file string, lines []agent.Refusal, now time.Time) error {
 	if len(lines) == 0 {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	for i, l := range lines {
-		rec := RefusedLine{
-			ID: fmt.Sprintf("R%d", r.next+uint64(i)), Time: now.UTC(), Input: input, File: file,
-			Offset: l.Offset, Reason: l.Reason, Detail: l.Detail, Line: string(l.Text),
-		}
-		if !utf8.Valid(l.Text) {
-			rec.Raw = base64.StdEncoding.EncodeToString(l.Text)
-			rec.Line = strings.ToValidUTF8(rec.Line, "\uFFFD")
-		}
-		if err := enc.Encode(rec); err != nil {
-			return err
-		}
+	data := r.buf[:0]
+	for i := range lines {
+		data = appendRefused(data, r.next+uint64(i), input, file, &lines[i], now)
 	}
-	if err := r.rotateLocked(); err != nil {
-		return fmt.Errorf("keep refused lines: %w", err)
+	if r.buf = data; cap(data) > 1<<20 {
+		r.buf = nil
 	}
-	if err := r.writeLocked(buf.Bytes()); err != nil {
+	err := r.prepareLocked(int64(len(data)))
+	if err == nil {
+		err = r.writeLocked(data)
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("keep refused lines: %w: %w", agent.ErrFull, err)
+	}
+	if err != nil {
 		return fmt.Errorf("keep refused lines: %w", err)
 	}
 	r.next += uint64(len(lines))
 	return nil
 }
 
-// writeLocked appends and syncs; what cannot be written whole is cut off again.
+// appendRefused appends the stored form of a line, which a RefusedLine reads.
+func appendRefused(dst []byte, number uint64, input, file string, l *agent.Refusal, now time.Time) []byte {
+	dst = append(dst, `{"id":"R`...)
+	dst = strconv.AppendUint(dst, number, 10)
+	dst = append(dst, `","time":"`...)
+	dst = now.UTC().AppendFormat(dst, time.RFC3339Nano)
+	dst = json.AppendString(append(dst, `","input":`...), input)
+	dst = json.AppendString(append(dst, `,"file":`...), file)
+	dst = strconv.AppendInt(append(dst, `,"offset":`...), l.Offset, 10)
+	dst = json.AppendString(append(dst, `,"reason":`...), l.Reason)
+	dst = json.AppendString(append(dst, `,"detail":`...), l.Detail)
+	dst = json.AppendString(append(dst, `,"line":`...), l.Text)
+	if !utf8.Valid(l.Text) {
+		dst = append(dst, `,"line_b64":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, l.Text)
+		dst = append(dst, '"')
+	}
+	return append(dst, "}\n"...)
+}
+
+// prepareLocked makes sure that there is a file to write to and that n more
+// bytes stay within the cap.
+func (r *Refused) prepareLocked(n int64) error {
+	fileSize := max(r.maxSize/16, 4<<10)
+	if k := len(r.files); k == 0 || r.files[k-1].size >= fileSize {
+		if err := r.beginLocked(); err != nil {
+			return err
+		}
+	}
+	if r.out == nil {
+		last := r.files[len(r.files)-1]
+		f, err := os.OpenFile(r.path(last.number), os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+		// A write that failed may have left the beginning of a line.
+		if err := f.Truncate(last.size); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		r.out = f
+	}
+	for r.size+n > r.maxSize && len(r.files) > 1 {
+		if err := r.dropLocked(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginLocked begins a new file.
+func (r *Refused) beginLocked() error {
+	f, err := os.OpenFile(r.path(r.next), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syncDir(r.dir); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if r.out != nil {
+		_ = r.out.Close() // all in it is synced
+	}
+	r.out = f
+	if k := len(r.files); k == 0 || r.files[k-1].number != r.next { // else it was begun before, in vain
+		r.files = append(r.files, refusedFile{number: r.next})
+	}
+	return nil
+}
+
+// dropLocked removes the oldest file.
+func (r *Refused) dropLocked() error {
+	oldest := r.files[0]
+	if err := os.Remove(r.path(oldest.number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	r.size -= oldest.size
+	r.dropped += r.files[1].number - oldest.number
+	r.files = slices.Delete(r.files, 0, 1)
+	return nil
+}
+
+// writeLocked appends and syncs. What could not be written whole is cut off,
+// now or before the next write.
 func (r *Refused) writeLocked(data []byte) error {
 	last := &r.files[len(r.files)-1]
 	_, err := r.out.Write(data)
@@ -149,95 +222,36 @@ func (r *Refused) writeLocked(data []byte) error {
 	return nil
 }
 
-// rotateLocked makes sure that there is a file to write to with room in it.
-func (r *Refused) rotateLocked() error {
-	fileSize := max(r.maxSize/16, 64<<10)
-	if n := len(r.files); n > 0 && r.files[n-1].size < fileSize {
-		if r.out != nil {
-			return nil
-		}
-		f, err := os.OpenFile(r.path(r.files[n-1].number), os.O_WRONLY|os.O_APPEND, 0o600)
-		r.out = f
-		return err
-	}
-	f, err := os.OpenFile(r.path(r.next), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := syncDir(r.dir); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	if r.out != nil {
-		_ = r.out.Close() // it is synced
-	}
-	r.out = f
-	r.files = append(r.files, refusedFile{number: r.next})
-	for r.size > r.maxSize && len(r.files) > 1 {
-		if err := os.Remove(r.path(r.files[0].number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		r.size -= r.files[0].size
-		r.files = r.files[1:]
-	}
-	return nil
+// RefusedStats say how full the store is.
+type RefusedStats struct {
+	Lines   uint64 `json:"lines"`
+	Bytes   int64  `json:"bytes"`
+	Dropped uint64 `json:"dropped"` // lines that fell off at the cap, since the agent started
 }
 
-// List gives up to limit lines, oldest first, beginning behind the line whose id
-// is after (empty: the first). Next is the id to go on with, or "".
-func (r *Refused) List(after string, limit int) (lines []RefusedLine, next string, err error) {
-	from := uint64(1)
-	if after != "" {
-		n, err := strconv.ParseUint(strings.TrimPrefix(after, "R"), 10, 64)
-		if err != nil {
-			return nil, "", fmt.Errorf("%q is no id of a refused line", after)
-		}
-		from = n + 1
-	}
+// Stats are as of now.
+func (r *Refused) Stats() RefusedStats {
 	r.mu.Lock()
-	files := slices.Clone(r.files)
-	r.mu.Unlock()
-	for i, f := range files {
-		if i+1 < len(files) && files[i+1].number <= from {
-			continue
-		}
-		more, err := r.read(f, from, limit-len(lines))
-		if err != nil {
-			return nil, "", err
-		}
-		lines = append(lines, more...)
-		if len(lines) >= limit {
-			return lines, lines[len(lines)-1].ID, nil
-		}
+	defer r.mu.Unlock()
+	s := RefusedStats{Bytes: r.size, Dropped: r.dropped}
+	if len(r.files) > 0 {
+		s.Lines = r.next - r.files[0].number
 	}
-	return lines, "", nil
+	return s
 }
 
-func (r *Refused) read(f refusedFile, from uint64, limit int) ([]RefusedLine, error) {
-	file, err := os.Open(r.path(f.number))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // it fell off meanwhile
+// Register exports the stats to set.
+func (r *Refused) Register(set *metrics.Set) {
+	gauge := func(name string, f func(RefusedStats) float64) {
+		set.UnregisterMetric(name) // of a store that was open before in this process
+		set.GetOrCreateGauge(name, func() float64 { return f(r.Stats()) })
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	var lines []RefusedLine
-	dec := json.NewDecoder(io.LimitReader(file, f.size))
-	for number := f.number; len(lines) < limit; number++ {
-		var l RefusedLine
-		if err := dec.Decode(&l); err == io.EOF {
-			break
-		} else if err != nil {
-			return nil, fmt.Errorf("read refused lines: %w", err)
-		}
-		if number >= from {
-			lines = append(lines, l)
-		}
-	}
-	return lines, nil
+	gauge("siemd_refused_lines", func(s RefusedStats) float64 { return float64(s.Lines) })
+	gauge("siemd_refused_bytes", func(s RefusedStats) float64 { return float64(s.Bytes) })
+	gauge("siemd_refused_dropped_total", func(s RefusedStats) float64 { return float64(s.Dropped) })
 }
 
-// Close closes the file that is written to.
+// Close closes the file that is written to. The store may be used on, and opens it again.
 func (r *Refused) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

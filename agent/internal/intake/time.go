@@ -2,7 +2,7 @@ package intake
 
 import (
 	"bytes"
-	"time"
+	"math"
 )
 
 // How a timestamp was understood.
@@ -12,145 +12,153 @@ const (
 	timeExact      timeNote = iota
 	timeNoZone              // taken for UTC
 	timeMissing             // absent, null or ""
-	timeUnreadable          // unparsable or out of range: the time of receipt counts
+	timeUnreadable          // unparsable or out of range
 )
 
-// The range of times that events may have: the years 1970 to 9999.
-const maxSeconds = 253402300799
+// lastSecond is the last whole second that 64 bits of nanoseconds can hold, in
+// the year 2262. Later times count as out of range.
+const lastSecond = math.MaxInt64/1_000_000_000 - 1
 
-// parseTime gives UTC nanoseconds for the text of a timestamp, a number or a
-// date. Digits beyond nanoseconds are cut; nothing is rounded.
+// parseTime gives UTC nanoseconds for the text of a timestamp: a date of
+// RFC 3339, or a number. What is finer than nanoseconds is cut, never rounded.
+// ns means something if note is below timeMissing.
 func parseTime(text []byte) (ns int64, note timeNote) {
 	if len(text) == 0 {
 		return 0, timeMissing
 	}
-	if ns, note, ok := parseDate(text); ok {
-		return ns, note
+	text = bytes.TrimSpace(text)
+	if len(text) > 4 && text[4] == '-' {
+		return parseDate(text)
 	}
-	if ns, ok := parseEpoch(text); ok {
-		return ns, timeExact
-	}
-	return 0, timeUnreadable
+	return parseEpoch(text)
 }
 
-// parseEpoch takes seconds, milli-, micro- or nanoseconds, told apart by their size.
-func parseEpoch(text []byte) (int64, bool) {
-	whole, frac, _ := bytes.Cut(text, []byte{'.'})
-	if len(whole) == 0 || len(whole) > 19 || bytes.IndexByte(text, '.') >= 0 && len(frac) == 0 {
-		return 0, false
+// parseEpoch takes seconds, milli-, micro- or nanoseconds since 1970, told
+// apart by their size. It works on the decimal digits, since a float64 has too few.
+func parseEpoch(b []byte) (ns int64, note timeNote) {
+	end := number(b, 0)
+	if end != len(b) && !(len(b) > 0 && b[0] == '0' && digitRun(b, 0) == len(b)) || len(b) == 0 || b[0] == '-' {
+		return 0, timeUnreadable
 	}
-	n, ok := digits(whole)
-	if !ok {
-		return 0, false
+	mantissa, exponent := b, 0
+	if i := bytes.IndexAny(b, "eE"); i >= 0 {
+		mantissa, exponent = b[:i], smallInt(b[i+1:])
 	}
-	for _, c := range frac {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
+	whole, fraction, _ := bytes.Cut(mantissa, []byte{'.'})
+	whole = bytes.TrimLeft(whole, "0")
+	if len(whole) == 0 {
+		trimmed := bytes.TrimLeft(fraction, "0")
+		exponent -= len(fraction) - len(trimmed)
+		fraction = trimmed
 	}
-	unit, places := int64(1), 0
+	if len(whole)+len(fraction) == 0 {
+		return 0, timeExact // zero
+	}
+	magnitude := len(whole) + exponent // the number lies below ten to that power, and not below a tenth of it
+	places := 9
 	switch {
-	case n < 1e11:
-		unit, places = 1e9, 9
-	case n < 1e14:
-		unit, places = 1e6, 6
-	case n < 1e17:
-		unit, places = 1e3, 3
+	case magnitude > 17:
+		places = 0
+	case magnitude > 14:
+		places = 3
+	case magnitude > 11:
+		places = 6
 	}
-	if n/(1e9/unit) > maxRepresentable {
-		return 0, false
+	digits := magnitude + places
+	if digits > 19 {
+		return 0, timeUnreadable
 	}
-	ns := n * unit
-	for i, scale := 0, unit/10; i < min(len(frac), places); i, scale = i+1, scale/10 {
-		ns += int64(frac[i]-'0') * scale
-	}
-	return ns, true
-}
-
-// maxRepresentable is the last second that 64 bits of nanoseconds can hold: in the year 2262.
-const maxRepresentable = 9223372035
-
-// parseDate takes RFC 3339 with T, t or a space, any number of fraction digits, with or without a zone.
-func parseDate(b []byte) (ns int64, note timeNote, ok bool) {
-	if len(b) < 19 || b[4] != '-' || b[7] != '-' || b[13] != ':' || b[16] != ':' ||
-		b[10] != 'T' && b[10] != 't' && b[10] != ' ' {
-		return 0, 0, false
-	}
-	year, ok1 := digits(b[0:4])
-	month, ok2 := digits(b[5:7])
-	day, ok3 := digits(b[8:10])
-	hour, ok4 := digits(b[11:13])
-	minute, ok5 := digits(b[14:16])
-	second, ok6 := digits(b[17:19])
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
-		hour > 23 || minute > 59 || second > 60 {
-		return 0, 0, false
-	}
-	second = min(second, 59) // a leap second belongs to the minute that it ends
-	b = b[19:]
-	var frac int64
-	if len(b) > 0 && b[0] == '.' {
-		b = b[1:]
-		n := 0
-		scale := int64(1e8)
-		for n < len(b) && '0' <= b[n] && b[n] <= '9' {
-			frac += int64(b[n]-'0') * scale
-			scale /= 10
-			n++
-		}
-		if n == 0 {
-			return 0, 0, false
-		}
-		b = b[n:]
-	}
-	offset, note, ok := parseZone(b)
-	if !ok {
-		return 0, 0, false
-	}
-	sec := daysSince1970(year, month, day)*86400 + hour*3600 + minute*60 + second - offset
-	if sec < 0 || sec > maxSeconds || sec > maxRepresentable {
-		return 0, timeUnreadable, true
-	}
-	return sec*1e9 + frac, note, true
-}
-
-// parseZone takes Z, z, +hh:mm or nothing, which means UTC and is noted.
-func parseZone(b []byte) (seconds int64, note timeNote, ok bool) {
-	switch {
-	case len(b) == 0:
-		return 0, timeNoZone, true
-	case len(b) == 1 && (b[0] == 'Z' || b[0] == 'z'):
-		return 0, timeExact, true
-	case len(b) == 6 && (b[0] == '+' || b[0] == '-') && b[3] == ':':
-		h, ok1 := digits(b[1:3])
-		m, ok2 := digits(b[4:6])
-		if !ok1 || !ok2 || h > 23 || m > 59 {
-			return 0, 0, false
-		}
-		seconds = h*3600 + m*60
-		if b[0] == '-' {
-			seconds = -seconds
-		}
-		return seconds, timeExact, true
-	}
-	return 0, 0, false
-}
-
-func digits(b []byte) (n int64, ok bool) {
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		d := int64(c - '0')
-		if n > (1<<63-1-d)/10 {
-			return 0, false
+	var n uint64
+	for i := range digits {
+		d := uint64(0)
+		if i < len(whole) {
+			d = uint64(whole[i] - '0')
+		} else if i-len(whole) < len(fraction) {
+			d = uint64(fraction[i-len(whole)] - '0')
 		}
 		n = n*10 + d
 	}
-	return n, true
+	if n/1_000_000_000 > lastSecond {
+		return 0, timeUnreadable
+	}
+	return int64(n), timeExact
 }
 
-func daysIn(year, month int64) int64 {
+// smallInt is the value of an exponent. Huge ones stay huge, and no more.
+func smallInt(b []byte) int {
+	n, sign := 0, 1
+	for _, c := range b {
+		switch {
+		case c == '-':
+			sign = -1
+		case c != '+' && n < 10_000:
+			n = n*10 + int(c-'0')
+		}
+	}
+	return n * sign
+}
+
+// parseDate takes yyyy-mm-ddThh:mm:ss with T, t or a space, any number of
+// fraction digits, and Z, z, an offset or no zone, which means UTC and is noted.
+func parseDate(b []byte) (ns int64, note timeNote) {
+	if len(b) < 19 || b[4] != '-' || b[7] != '-' || b[10] != 'T' && b[10] != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
+		return 0, timeUnreadable
+	}
+	year, month, day := two(b[0:])*100+two(b[2:]), two(b[5:]), two(b[8:])
+	hour, minute, second := two(b[11:]), two(b[14:]), two(b[17:])
+	if year < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || uint(hour) > 23 || uint(minute) > 59 || uint(second) > 60 {
+		return 0, timeUnreadable
+	}
+	second = min(second, 59) // a leap second belongs to the minute that it ends
+	b = b[19:]
+	fraction := 0
+	if len(b) > 0 && b[0] == '.' {
+		end := digitRun(b, 1)
+		if end == 1 {
+			return 0, timeUnreadable
+		}
+		for i := 1; i <= 9; i++ {
+			fraction *= 10
+			if i < end {
+				fraction += int(b[i] - '0')
+			}
+		}
+		b = b[end:]
+	}
+	offset := 0
+	switch {
+	case len(b) == 0:
+		note = timeNoZone
+	case len(b) == 1 && b[0]|0x20 == 'z':
+	case len(b) == 6 && (b[0] == '+' || b[0] == '-') && b[3] == ':':
+		h, m := two(b[1:]), two(b[4:])
+		if uint(h) > 23 || uint(m) > 59 {
+			return 0, timeUnreadable
+		}
+		if offset = h*3600 + m*60; b[0] == '-' {
+			offset = -offset
+		}
+	default:
+		return 0, timeUnreadable
+	}
+	sec := daysSince1970(year, month, day)*86400 + hour*3600 + minute*60 + second - offset
+	if sec < 0 || sec > lastSecond {
+		return 0, timeUnreadable
+	}
+	return int64(sec)*1_000_000_000 + int64(fraction), note
+}
+
+// two is the value of the two digits that b begins with; negative, also when
+// it is used in a sum, if they are none.
+func two(b []byte) int {
+	tens, ones := b[0]-'0', b[1]-'0'
+	if tens > 9 || ones > 9 {
+		return -1 << 20
+	}
+	return int(tens)*10 + int(ones)
+}
+
+func daysIn(year, month int) int {
 	switch month {
 	case 4, 6, 9, 11:
 		return 30
@@ -163,14 +171,12 @@ func daysIn(year, month int64) int64 {
 	return 31
 }
 
-// daysSince1970 counts days of the Gregorian calendar, from March so that the leap day is last.
-func daysSince1970(year, month, day int64) int64 {
+// daysSince1970 counts days of the Gregorian calendar, in years that begin in
+// March, so that the leap day is the last of its year.
+func daysSince1970(year, month, day int) int {
 	if month <= 2 {
 		year--
 		month += 12
 	}
 	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 719469
 }
-
-// stamp is t in the unit of events.
-func stamp(t time.Time) int64 { return t.UnixNano() }
