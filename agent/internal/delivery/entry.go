@@ -29,7 +29,7 @@ type Entry struct {
 
 // EntryMeta is what is needed beside an Entry's other fields to send it again.
 type EntryMeta struct {
-	Severity agent.Severity `json:"severity"`
+	Severity agent.Severity `json:"severity,omitempty"` // unset has no name
 	Source   string         `json:"source"`
 	Input    string         `json:"input"`
 	Time     int64          `json:"event_time"` // UTC nanoseconds
@@ -44,9 +44,9 @@ const maxAnswer = 4 << 10
 func newEntry(f refusal, connection, endpoint string) Entry {
 	e := &f.event
 	out := Entry{
-		Seq: e.Seq, EventID: string(e.ID), EventType: string(e.Type), ConnectionID: connection,
+		Seq: e.Seq, EventID: text(e.ID), EventType: text(e.Type), ConnectionID: connection,
 		Endpoint: endpoint, Attempts: f.attempts, Event: bytes.Clone(e.Body),
-		Meta: EntryMeta{Severity: e.Severity, Source: string(e.Source), Input: e.Input, Time: e.Time, Received: e.Received},
+		Meta: EntryMeta{Severity: e.Severity, Source: text(e.Source), Input: e.Input, Time: e.Time, Received: e.Received},
 	}
 	if !json.Valid(e.Body) {
 		// The log holds JSON only; if it does not, people still get to see what it was.
@@ -60,6 +60,8 @@ func newEntry(f refusal, connection, endpoint string) Entry {
 	out.answer(f.err)
 	return out
 }
+
+func text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
 
 // answer puts what was answered into e.
 func (e *Entry) answer(err error) {
@@ -77,7 +79,7 @@ func (e *Entry) answer(err error) {
 	if len(e.Answer) > maxAnswer {
 		e.Answer = e.Answer[:maxAnswer]
 	}
-	e.Answer = strings.ToValidUTF8(e.Answer, "\uFFFD")
+	e.Answer = text([]byte(e.Answer))
 }
 
 // event is the event to be sent again. It shares memory with e.

@@ -50,8 +50,7 @@ func lineKey(line []byte) (id, seq uint64, ok bool) {
 	return id, seq, err == nil
 }
 
-// rewriteLocked calls keep for the entries of all files that hold one of ids
-// (nil: of all files), in order. Entries for which it is false are removed, and
+// rewriteLocked calls keep for the entries with one of ids (nil: for all), in order. Entries for which it is false are removed, and
 // what it changed in others is kept. Each file is replaced as a whole. It
 // returns how many of the removed entries the cursor counts as failed.
 func (s *FailedStore) rewriteLocked(keep func(e *Entry) bool, ids map[uint64]bool) (counted uint64, err error) {
@@ -63,7 +62,7 @@ func (s *FailedStore) rewriteLocked(keep func(e *Entry) bool, ids map[uint64]boo
 		if i == len(s.segs)-1 {
 			s.sealLocked()
 		}
-		n, err := s.rewriteSegment(seg, keep)
+		n, err := s.rewriteSegment(seg, keep, ids)
 		counted += n
 		if err != nil {
 			return counted, err
@@ -86,12 +85,17 @@ func (seg *segment) holdsAny(ids map[uint64]bool) bool {
 }
 
 // rewriteSegment is rewriteLocked for one file.
-func (s *FailedStore) rewriteSegment(seg *segment, keep func(e *Entry) bool) (counted uint64, err error) {
+func (s *FailedStore) rewriteSegment(seg *segment, keep func(e *Entry) bool, ids map[uint64]bool) (counted uint64, err error) {
 	var buf []byte
 	now := segment{path: seg.path}
 	var removed []uint64 // sequence numbers
 	changed := false
 	_, err = eachLine(seg.path, func(line []byte) error {
+		if id, seq, ok := lineKey(line); ok && ids != nil && !ids[id] {
+			buf = append(buf, line...)
+			now.add(id, seq, len(line))
+			return nil
+		}
 		e, err := parseEntry(line)
 		if err != nil {
 			buf = append(buf, line...) // for people

@@ -319,6 +319,19 @@ func (o *fakeOutput) got(n int) int {
 	return o.taken[fmt.Sprintf("id-%d", n)]
 }
 
+// peak is how many requests there were at once.
+func (o *fakeOutput) peak() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.most
+}
+
+func (o *fakeOutput) slow(d time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.delay = d
+}
+
 func (o *fakeOutput) requests() []int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

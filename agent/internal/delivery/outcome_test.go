@@ -403,17 +403,15 @@ func TestSlowTargetGetsLess(t *testing.T) {
 // TestHang: a request that does not return in time is given up, and others are not started meanwhile without limit.
 func TestHang(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
-		b.fake.delay = time.Hour
+		b.fake.slow(time.Hour)
 		b.cfg.Batch.MaxEvents = 10
 		b.log.put(nil, events(0, 1000, "good")...)
 		b.start()
 		within(10 * time.Minute)
-		if b.fake.most > autoMax {
-			t.Errorf("%d requests at once", b.fake.most)
+		if b.fake.peak() > autoMax {
+			t.Errorf("%d requests at once", b.fake.peak())
 		}
-		b.fake.mu.Lock()
-		b.fake.delay = 0
-		b.fake.mu.Unlock()
+		b.fake.slow(0)
 		within(3 * time.Minute)
 		b.counts(wal.Counts{Sent: 1000})
 	})

@@ -1,0 +1,278 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+func TestConfig(t *testing.T) {
+	decode := func(text string) (Config, string) {
+		var n yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &n); err != nil {
+			t.Fatal(err)
+		}
+		c := DefaultConfig()
+		ps := agent.Problems{File: "f"}
+		agent.Decode(&ps, n.Content[0], &c)
+		var all []string
+		for _, p := range ps.List {
+			all = append(all, p.String())
+		}
+		return c, strings.Join(all, "\n")
+	}
+	c, problems := decode(`
+enabled: false
+start: oldest
+filter: {event_types: [anomaly, alert], min_severity: high}
+batch: {max_events: 10, max_bytes: 5MiB, max_wait: 200ms}
+concurrency: 4
+timeout: 5s
+retry: {initial: 2s, max: 30s, max_attempts: 5}
+max_age: 7d
+max_lag: 1GiB
+rate_limit: {events: 1000, bytes: 1MB}
+`)
+	want := Config{
+		Enabled: false, Start: "oldest", Filter: Filter{[]string{"anomaly", "alert"}, agent.High},
+		Batch: Batch{10, 5 << 20, agent.Duration(200 * time.Millisecond)}, Concurrency: 4, Timeout: agent.Duration(5 * time.Second),
+		Retry: Retry{agent.Duration(2 * time.Second), agent.Duration(30 * time.Second), 5}, MaxAge: agent.Duration(7 * 24 * time.Hour),
+		MaxLag: 1 << 30, RateLimit: RateLimit{1000, 1e6},
+	}
+	if problems != "" || fmt.Sprintf("%+v", c) != fmt.Sprintf("%+v", want) {
+		t.Errorf("config = %+v\nwant     %+v\n%s", c, want, problems)
+	}
+	if c, problems := decode("concurrency: auto"); c.Concurrency != 0 || problems != "" {
+		t.Errorf("auto = %d, %s", c.Concurrency, problems)
+	}
+	for text, want := range map[string]string{
+		"concurrency: 0":                      "want auto or a number from 1 to 64",
+		"concurrency: many":                   "want auto or a number",
+		"concurrency: [1]":                    "want auto or a number",
+		"start: now":                          "is not a value for this key",
+		"batch: {max_events: 0}":              "want 1 to 100000 events",
+		"batch: {max_bytes: 1B}":              "want 1KiB to 64MiB",
+		"batch: {max_wait: 2h}":               "want at most 1h",
+		"timeout: 0s":                         "want 1ms to 1h",
+		"retry: {initial: 2m}":                "want at least retry.initial",
+		"retry: {max_attempts: 0}":            "want 1 to 1000",
+		"rate_limit: {events: -1}":            "want 0 (no limit) or more",
+		"filter: {event_types: [\"\"]}":       "an event type is empty",
+		"filter: {min_severity: warn}":        "is not a severity",
+		"retry: {initial: 0s}":                "want 1ms to 1h",
+		"filter: {types: [a]}":                "unknown key",
+		"enabled: perhaps":                    "is not a boolean",
+		"rate_limit: {bytes: -1B}":            "is not a size",
+		"retry: {initial: 1m1s, max: 1m}":     "at least retry.initial",
+		"batch: {max_events: 1, max_wait: x}": "is not a duration",
+	} {
+		if _, problems := decode(text); !strings.Contains(problems, want) || !strings.HasPrefix(problems, "f:1:") {
+			t.Errorf("%s: %q, want %q", text, problems, want)
+		}
+	}
+	if text, _ := Concurrency(0).MarshalText(); string(text) != "auto" {
+		t.Errorf("0 = %s", text)
+	}
+	if text, _ := Concurrency(3).MarshalText(); string(text) != "3" {
+		t.Errorf("3 = %s", text)
+	}
+	d := DefaultConfig()
+	if err := d.Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	cause := errors.New("cause")
+	f := func(err error, want verdict, wait time.Duration) {
+		t.Helper()
+		if v, d := judge(err); v != want || d != wait {
+			t.Errorf("judge(%v) = %v, %v, want %v, %v", err, v, d, want, wait)
+		}
+	}
+	f(cause, noWord, 0)
+	f(agent.Permanent(cause), permanent, 0)
+	f(fmt.Errorf("post: %w", agent.TooLarge(cause)), tooLarge, 0)
+	f(agent.Suspect(cause), suspect, 0)
+	f(agent.Blocked(cause), blocked, 0)
+	f(agent.After(time.Second, cause), later, time.Second)
+	f(agent.After(-1, cause), again, 0)
+	f(agent.After(1e9*time.Second, cause), later, maxAfter)
+	f(agent.Permanent(context.DeadlineExceeded), noWord, 0)
+	f(agent.Blocked(context.Canceled), noWord, 0)
+}
+
+func TestOverloaded(t *testing.T) {
+	f := func(err error, want bool) {
+		t.Helper()
+		if got := overloaded(err); got != want {
+			t.Errorf("overloaded(%v) = %v", err, got)
+		}
+	}
+	f(&agent.AnswerError{Status: 429}, true)
+	f(agent.Suspect(&agent.AnswerError{Status: 503}), true)
+	f(agent.Suspect(&agent.AnswerError{Status: 500}), false)
+	f(agent.After(time.Second, errors.New("busy")), true)
+	f(agent.After(0, errors.New("stale")), false)
+	f(context.DeadlineExceeded, true)
+	f(errors.New("refused"), false)
+}
+
+func TestBackoff(t *testing.T) {
+	g := newGate(DefaultConfig().Retry)
+	for tries, most := range map[int]time.Duration{0: time.Second, 1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 7: time.Minute, 1000: time.Minute} {
+		g.random = func(n int64) int64 { return n - 1 }
+		if got := g.backoff(tries); got != most {
+			t.Errorf("longest wait of try %d = %v, want %v", tries, got, most)
+		}
+		g.random = func(int64) int64 { return 0 }
+		if got := g.backoff(tries); got != 1 {
+			t.Errorf("shortest wait of try %d = %v", tries, got)
+		}
+	}
+}
+
+func TestGate(t *testing.T) {
+	now := time.Unix(1000, 0)
+	g := newGate(DefaultConfig().Retry)
+	g.random = func(n int64) int64 { return n - 1 }
+	admits := func(want bool, wantAt time.Time) {
+		t.Helper()
+		if ok, at := g.admits(now); ok != want || !at.Equal(wantAt) {
+			t.Errorf("admits = %v, %v, want %v, %v", ok, at, want, wantAt)
+		}
+	}
+	admits(true, time.Time{})
+	g.close(now, 0, 0, false)
+	admits(false, now.Add(time.Second))
+	g.close(now, 0, 0, false) // in flight together with the first
+	admits(false, now.Add(time.Second))
+	g.close(now, 0, 5*time.Second, false) // but it knows better
+	admits(false, now.Add(5*time.Second))
+	now = now.Add(5 * time.Second)
+	admits(true, time.Time{})
+	g.probing = true
+	admits(false, time.Time{})
+	g.probing = false
+	g.close(now, g.epoch, 0, true)
+	admits(false, now.Add(2*time.Second))
+	g.kick(now)
+	admits(true, time.Time{})
+	g.open()
+	admits(true, time.Time{})
+	if g.fails != 0 || g.blocked {
+		t.Errorf("open gate = %+v", g)
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	l := newLimiter(0)
+	if l.limit() != autoStart || l.ordered() || l.most() != autoMax {
+		t.Errorf("auto begins as %+v", l)
+	}
+	for range 100 {
+		l.took(10 * time.Millisecond)
+	}
+	if l.limit() != autoMax {
+		t.Errorf("with flat latency: %d", l.limit())
+	}
+	now := time.Unix(1000, 0)
+	l.overload(now)
+	l.overload(now.Add(time.Millisecond))
+	if l.limit() != autoMax/2 {
+		t.Errorf("after an overload: %d", l.limit())
+	}
+	for range 10 {
+		now = now.Add(2 * time.Second)
+		l.overload(now)
+	}
+	if l.limit() != 1 {
+		t.Errorf("after many: %d", l.limit())
+	}
+	for range 100 {
+		l.took(10 * time.Millisecond)
+	}
+	for range 20 {
+		l.took(100 * time.Millisecond)
+	}
+	if l.limit() >= autoMax {
+		t.Errorf("with latency that grew: %d", l.limit())
+	}
+	fixed := newLimiter(3)
+	fixed.overload(now)
+	fixed.took(time.Millisecond)
+	if fixed.limit() != 3 || fixed.ordered() || fixed.most() != 3 {
+		t.Errorf("fixed = %+v", fixed)
+	}
+	if one := newLimiter(1); !one.ordered() {
+		t.Error("1 is not ordered")
+	}
+}
+
+func TestPace(t *testing.T) {
+	c := DefaultConfig()
+	c.Batch.MaxEvents = 100
+	c.RateLimit = RateLimit{Events: 100_000, Bytes: 10_000}
+	p := newPace(c)
+	now := time.Unix(1000, 0)
+	if at := p.due(now, 100, 1000); at.After(now) {
+		t.Errorf("the first burst waits until %v", at)
+	}
+	var last time.Time
+	for range 50 {
+		last = p.due(now, 100, 1000)
+	}
+	// 51 batches of 1000 bytes at 10 kB/s, with a burst of 10 kB.
+	if d := last.Sub(now); d < 4*time.Second || d > 4200*time.Millisecond {
+		t.Errorf("51 batches take %v", d)
+	}
+	if at := p.due(now, 1, 100_000); at.Sub(last) < 9900*time.Millisecond { // ten times the burst
+		t.Errorf("a large event waits %v", at.Sub(last))
+	}
+	none := newPace(DefaultConfig())
+	if !none.due(now, 1e6, 1e9).IsZero() {
+		t.Error("no limit waits")
+	}
+}
+
+func TestMatcher(t *testing.T) {
+	f := func(filter Filter, typ string, sev agent.Severity, want bool) {
+		t.Helper()
+		m := newMatcher(filter)
+		if got := m.match([]byte(typ), sev); got != want {
+			t.Errorf("%+v takes %s %s: %v", filter, typ, sev, got)
+		}
+	}
+	f(Filter{}, "", agent.Unset, true)
+	f(Filter{EventTypes: []string{"a", "b"}}, "b", agent.Unset, true)
+	f(Filter{EventTypes: []string{"a", "b"}}, "c", agent.Critical, false)
+	f(Filter{MinSeverity: agent.Informational}, "a", agent.Unset, false)
+	f(Filter{MinSeverity: agent.High}, "a", agent.High, true)
+	f(Filter{EventTypes: []string{"a"}, MinSeverity: agent.High}, "a", agent.Medium, false)
+}
+
+func TestHistory(t *testing.T) {
+	var h history
+	for i := range 300 {
+		s := span{from: uint64(i * 10), to: uint64(i*10 + 10)}
+		s.note(uint64(i*10+3), uint64(i*10+5), Filtered)
+		h.add(&s)
+	}
+	f := func(seq uint64, want Result, known bool) {
+		t.Helper()
+		if r, ok := h.find(seq); r != want || ok != known {
+			t.Errorf("find(%d) = %v, %v", seq, r, ok)
+		}
+	}
+	f(2993, Filtered, true)
+	f(2995, Sent, true)
+	f(5, Sent, false)
+	f(3000, Sent, false)
+}
