@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -221,9 +222,10 @@ func TestProbeSteps(t *testing.T) {
 		}
 		steps = append(steps, text)
 	}
-	tlsServer := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	tlsServer := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	tlsServer.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	tlsServer.StartTLS()
 	t.Cleanup(tlsServer.Close)
-	tlsServer.Config.ErrorLog = nil
 	dead := newNode(t)
 	dead.Close()
 	f := func(cfg Config, want string) {

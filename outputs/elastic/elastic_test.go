@@ -18,7 +18,6 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/goleak"
-	"gopkg.in/yaml.v3"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -355,105 +354,6 @@ func TestSecretsNeverLeak(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestConfig(t *testing.T) {
-	f := func(text, want string) {
-		t.Helper()
-		var doc yaml.Node
-		if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-			t.Fatal(err)
-		}
-		spec, _ := agent.OutputKind("elastic")
-		ps := &agent.Problems{}
-		spec.Decode(ps, doc.Content[0], nil)
-		got := ""
-		if len(ps.List) > 0 {
-			got = ps.List[0].Message
-		}
-		if (want == "") != (got == "") || !strings.Contains(got, want) {
-			t.Errorf("%s\n%q, want %q", text, got, want)
-		}
-	}
-	good := "endpoint: https://e:9200\n"
-	f(good, "")
-	f(good+"username: u\npassword: p\nindex: zt-%Y.%m.%d\nop: index\npipeline: p\nschema: raw\ncompression: gzip", "")
-	f(good+"api_key: a:b\ndata_stream: true\nindex: logs-a.{event_type}-default", "")
-	f(good+"data_stream: logs-a.b-c", "")
-	f(good+"data_stream: false\nindex: a\nop: index", "")
-	f("index: a", `"endpoint" is missing`)
-	f(good+"username: u", "needs its password")
-	f(good+"password: u", "needs its username")
-	f(good+"username: u\npassword: p\napi_key: k", "api_key and a username")
-	f(good+"op: update", "not a value")
-	f(good+"schema: json", "not a value")
-	f(good+"data_stream: a\nop: index", "takes only create")
-	f(good+"data_stream: a\nindex: b", "both name a target")
-	f(good+"index: UPPER", "cannot be part")
-	f(good+"index: '{event_type}'", "fixed text")
-}
-
-func TestProbe(t *testing.T) {
-	answers := map[string]struct {
-		status int
-		body   string
-	}{}
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		if r.URL.Path == "/_bulk" && r.ContentLength > 0 {
-			t.Error("the probe wrote something")
-		}
-		a := answers[r.URL.Path]
-		w.WriteHeader(max(a.status, 200))
-		io.WriteString(w, a.body)
-	})
-	f := func(want, detail string) {
-		t.Helper()
-		var steps, details []string
-		o, _ := newOutput(t, url, nil)
-		err := o.Probe(t.Context(), func(s agent.Step) {
-			text := s.Name
-			if s.Err != nil {
-				text += "!"
-				if s.Fix == "" {
-					t.Errorf("%+v has no fix", s)
-				}
-			}
-			steps, details = append(steps, text), append(details, s.Detail)
-		})
-		if got := strings.Join(steps, " "); got != want || (err != nil) != strings.HasSuffix(want, "!") {
-			t.Errorf("steps %s, error %v, want %s", got, err, want)
-		}
-		if all := strings.Join(details, "\n"); !strings.Contains(all, detail) {
-			t.Errorf("details\n%s\nwant %q", all, detail)
-		}
-	}
-	set := func(path string, status int, body string) {
-		answers[path] = struct {
-			status int
-			body   string
-		}{status, body}
-	}
-	set("/", 200, `{"version":{"number":"8.17.0"},"tagline":"You Know, for Search"}`)
-	set("/_security/user/_has_privileges", 200, `{"has_all_requested":true}`)
-	f("dns tcp clock auth permission", "may write zerotrust-events")
-	f("dns tcp clock auth permission", "Elasticsearch 8.17.0")
-	set("/_security/user/_has_privileges", 200, `{"has_all_requested":false}`)
-	f("dns tcp clock auth permission!", "may not write")
-	set("/_security/user/_has_privileges", 404, `{}`)
-	set("/_bulk", 400, `{"error":{"type":"parse_exception","reason":"request body is required"}}`)
-	f("dns tcp clock auth permission", "shows with the first event")
-	set("/_bulk", 403, `{}`)
-	f("dns tcp clock auth permission!", "not allowed")
-	set("/", 200, `{"version":{"number":"2.19.0","distribution":"opensearch"}}`)
-	set("/_bulk", 400, `{}`)
-	f("dns tcp clock auth permission", "OpenSearch 2.19.0")
-	set("/", 403, `{}`)
-	f("dns tcp clock auth permission", "may not ask")
-	set("/", 401, `{}`)
-	f("dns tcp clock auth!", "refused")
-	set("/", 200, `<html>Kibana</html>`)
-	f("dns tcp clock auth!", "neither")
 }
 
 func FuzzAnswer(f *testing.F) {

@@ -33,7 +33,10 @@ type indexer struct {
 	useACK   bool
 	all      bool // acknowledges on the first poll
 	answer   string
-	changed  chan struct{}
+
+	pollStatus, pollsRefused int
+
+	changed chan struct{}
 }
 
 func newIndexer(t *testing.T) *indexer {
@@ -70,6 +73,11 @@ func (x *indexer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if got := r.URL.Query().Get("channel"); !x.channels[got] {
 		x.t.Errorf("polled on channel %q", got)
+	}
+	if x.pollStatus != 0 {
+		x.pollsRefused++
+		w.WriteHeader(x.pollStatus)
+		return
 	}
 	if !x.useACK {
 		w.WriteHeader(400)
@@ -304,6 +312,63 @@ func TestAckStop(t *testing.T) {
 		t.Errorf("Write = %v", err)
 	}
 	o.acks.close()
+}
+
+// Two endpoints count their ids each for itself, on channels of their own.
+func TestAckOfTwoEndpoints(t *testing.T) {
+	x, y := newIndexer(t), newIndexer(t)
+	c := Defaults
+	c.Endpoint, c.Token, c.Ack = []string{x.url, y.url}, agent.NewSecret(token), true
+	o, err := New(c, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close(context.Background()) })
+	o.acks.pace = quick
+	events := batch(t, o, 2)
+	done := make(chan string, 2)
+	for i := range events {
+		go func() { done <- fmt.Sprint(i, o.Write(t.Context(), events[i:i+1])) }()
+	}
+	x.until(func() bool { return x.polled[0] > 1 })
+	y.until(func() bool { return y.polled[0] > 1 })
+	x.set(func() { x.acked[0] = true })
+	first := <-done
+	select {
+	case second := <-done:
+		t.Errorf("%s and %s came from one acknowledgement", first, second)
+	case <-time.After(20 * time.Millisecond):
+	}
+	y.set(func() { y.acked[0] = true })
+	for _, got := range []string{first, <-done} {
+		if !strings.HasSuffix(got, "<nil>") {
+			t.Error(got)
+		}
+	}
+	for channel := range x.channels {
+		if len(x.channels) != 1 || y.channels[channel] {
+			t.Errorf("channels %v and %v", x.channels, y.channels)
+		}
+	}
+}
+
+// While acknowledgements cannot be asked for, the events wait.
+func TestAckPollFails(t *testing.T) {
+	x := newIndexer(t)
+	o := x.output(quick)
+	done := make(chan error, 1)
+	go func() { done <- o.Write(t.Context(), batch(t, o, 1)) }()
+	x.set(func() { x.pollStatus = 503 })
+	x.until(func() bool { return x.pollsRefused > 2 })
+	select {
+	case err := <-done:
+		t.Fatalf("Write returned %v", err)
+	default:
+	}
+	x.set(func() { x.pollStatus, x.all = 0, true })
+	if err := <-done; err != nil || x.posts != 1 {
+		t.Errorf("Write = %v after %d posts", err, x.posts)
+	}
 }
 
 func TestGUID(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/goleak"
-	"gopkg.in/yaml.v3"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -359,42 +358,6 @@ func TestTokenNeverLeaks(t *testing.T) {
 	}
 }
 
-func TestConfig(t *testing.T) {
-	f := func(text, wantKey string) {
-		t.Helper()
-		var doc yaml.Node
-		if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-			t.Fatal(err)
-		}
-		spec, ok := agent.OutputKind("splunk")
-		if !ok {
-			t.Fatal("splunk is not registered")
-		}
-		ps := &agent.Problems{}
-		spec.Decode(ps, doc.Content[0], nil)
-		var got string
-		if len(ps.List) > 0 {
-			got = ps.List[0].Message
-		}
-		if (wantKey == "") != (got == "") || !strings.Contains(got, wantKey) {
-			t.Errorf("%s\n%q, want %q", text, got, wantKey)
-		}
-	}
-	good := "endpoint: https://s:8088\ntoken: T\n"
-	f(good, "")
-	f(good+"index: zt-{event_type}\nsourcetype: _json\nsource: s\nhost: h\nack: true\nmode: event\nfields: {a: b}\ncompression: gzip\nproxy: http://p:1\ntls: {verify: false}", "")
-	f("endpoint: [https://s:8088, https://t:8088]\ntoken: T\nmode: raw", "")
-	f("endpoint: https://s:8088", `"token" is missing`)
-	f("token: T", `"endpoint" is missing`)
-	f("endpoint: s:8088\ntoken: T", "has no scheme")
-	f(good+"mode: row", "not a value")
-	f(good+"index: '{event_type}'", "fixed text")
-	f(good+"index: UPPER", "cannot be part")
-	f(good+"mode: raw\nindex: a-{event_type}", "mode raw")
-	f(good+"mode: raw\nfields: {a: b}", "mode raw")
-	f(good+"tls: {key_file: x}", "private key")
-}
-
 func TestSlowDown(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"text":"HEC queue is approaching its capacity limit","code":24}`)
@@ -408,59 +371,6 @@ func TestSlowDown(t *testing.T) {
 	if err := o.Write(t.Context(), batch(t, o, 1)); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestProbe(t *testing.T) {
-	health, post, ack := `{"text":"HEC is healthy","code":17}`, `{"text":"No data","code":5}`, `{"acks":{"2147483647":false}}`
-	status := map[string]int{"": 400}
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		switch r.URL.Path {
-		case healthPath:
-			w.WriteHeader(max(status["health"], 200))
-			io.WriteString(w, health)
-		case ackPath:
-			w.WriteHeader(max(status["ack"], 200))
-			io.WriteString(w, ack)
-		default:
-			if len(b) > 0 {
-				t.Errorf("the probe sent %s", b)
-			}
-			w.WriteHeader(max(status["post"], 400))
-			io.WriteString(w, post)
-		}
-	})
-	f := func(edit func(*Config), want string) {
-		t.Helper()
-		var steps []string
-		err := newOutput(t, url, edit).Probe(t.Context(), func(s agent.Step) {
-			text := s.Name
-			if s.Err != nil {
-				text += "!"
-				if s.Fix == "" || strings.Contains(s.Err.Error(), token) {
-					t.Errorf("%+v", s)
-				}
-			}
-			steps = append(steps, text)
-		})
-		if got := strings.Join(steps, " "); got != want || (err != nil) != strings.HasSuffix(want, "!") {
-			t.Errorf("steps %s, error %v, want %s", got, err, want)
-		}
-	}
-	withAck := func(c *Config) { c.Ack = true }
-	f(nil, "dns tcp health clock auth permission")
-	f(withAck, "dns tcp health clock auth ack permission")
-	status["ack"], ack = 400, `{"text":"ACK is disabled","code":14}`
-	f(withAck, "dns tcp health clock auth ack!")
-	status["post"], post = 403, `{"text":"Invalid token `+token+`","code":4}`
-	f(nil, "dns tcp health clock auth!")
-	post = `{"text":"Token disabled","code":1}`
-	f(nil, "dns tcp health clock auth!")
-	status["post"], post = 502, `<html>`
-	f(nil, "dns tcp health clock auth!")
-	status["health"], health = 200, "<html>"
-	f(nil, "dns tcp health!")
-	f(func(c *Config) { c.Endpoint = []string{"http://127.0.0.1:1"} }, "dns tcp!")
 }
 
 func BenchmarkWrite(b *testing.B) {
