@@ -41,7 +41,8 @@ func (o *Output) probe(ctx context.Context, ep *httpx.Endpoint, report func(agen
 	code := parse(resp.Body).Code
 	switch {
 	case code == nil || resp.Status == http.StatusNotFound:
-		return step("health", "this is not Splunk's HTTP Event Collector", resp.Answer(), "check the port (HEC listens on 8088, the web interface on 8000, management on 8089) and that HEC is enabled")
+		// Receivers that only speak HEC's protocol may have no health page; the next step decides.
+		_ = step("health", fmt.Sprintf("status %d, and no word about health", resp.Status), nil, "")
 	case resp.Status == http.StatusServiceUnavailable:
 		_ = step("health", "Splunk is up and overloaded", resp.Answer(), "wait, or add indexers: events are held and sent later")
 	default:
@@ -69,7 +70,8 @@ func (o *Output) probe(ctx context.Context, ep *httpx.Endpoint, report func(agen
 	case auth.Status == http.StatusUnauthorized || auth.Status == http.StatusForbidden:
 		return step("auth", "the token is refused", auth.Answer(), "check the token: Settings, Data inputs, HTTP Event Collector")
 	default:
-		return step("auth", "unexpected answer", auth.Answer(), "look at the answer; a proxy may stand in between")
+		return step("auth", "not an answer of Splunk's HTTP Event Collector", auth.Answer(),
+			"check the port (HEC listens on 8088, the web interface on 8000, management on 8089), that HEC is enabled, and that no proxy answers in its place")
 	}
 
 	if o.acks != nil {

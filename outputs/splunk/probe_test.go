@@ -58,6 +58,6 @@ func TestProbe(t *testing.T) {
 	status["post"], post = 502, `<html>`
 	f(nil, "dns tcp health clock auth!")
 	status["health"], health = 200, "<html>"
-	f(nil, "dns tcp health!")
+	f(nil, "dns tcp health clock auth!")
 	f(func(c *Config) { c.Endpoint = []string{"http://127.0.0.1:1"} }, "dns tcp!")
 }
