@@ -21,8 +21,9 @@ type dialer struct {
 	secure    bool
 	tls       httpx.TLS
 	control   func(network, address string) error // Env.Control
+	patience  time.Duration                       // how long the peer may leave bytes unacknowledged
 
-	shunned atomic.Pointer[string] // the endpoint whose last connection acknowledged nothing: tried last
+	shunned atomic.Pointer[string] // the endpoint whose last connection left bytes unacknowledged: tried last
 }
 
 const (
@@ -30,7 +31,7 @@ const (
 	dialTimeout = 10 * time.Second
 
 	// patience is how long a peer may leave bytes unacknowledged before the
-	// kernel calls the connection broken.
+	// kernel calls the connection broken, whether anybody waits for it or not.
 	patience = 30 * time.Second
 
 	// A new connection is watched for a moment before anything is sent: a
@@ -137,7 +138,7 @@ func (d *dialer) network() *net.Dialer {
 					return err
 				}
 			}
-			return tune(c, patience)
+			return tune(c, d.patience)
 		},
 	}
 }
@@ -206,11 +207,12 @@ func (s *session) Put(_ string, cs *tls.ClientSessionState) {
 	}
 }
 
-// ended tells the dialer how the last connection to an endpoint went.
-func (d *dialer) ended(c *conn, useful bool) {
-	if useful {
+// ended tells the dialer how the last connection to an endpoint went: whether
+// it left off with bytes that were not acknowledged.
+func (d *dialer) ended(c *conn, stuck bool) {
+	if stuck {
+		d.shunned.Store(&c.endpoint)
+	} else {
 		d.shunned.Store(nil)
-		return
 	}
-	d.shunned.Store(&c.endpoint)
 }

@@ -58,7 +58,7 @@ func newOutput(c Config, codec agent.Encoder, repairs *fields.Repairs, env agent
 	if c.Framing == "newline" {
 		o.framing = newline
 	}
-	o.dialer = &dialer{endpoints: o.endpoints, secure: c.Transport == "tls", tls: c.TLS, control: env.Control}
+	o.dialer = &dialer{endpoints: o.endpoints, secure: c.Transport == "tls", tls: c.TLS, control: env.Control, patience: patience}
 	if o.dialer.secure {
 		// Unreadable files are an error of the config, to be told now.
 		if _, _, err := o.dialer.config(o.endpoints[0]); err != nil {

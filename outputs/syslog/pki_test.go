@@ -23,7 +23,7 @@ type authority struct {
 	file string // PEM
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -44,7 +44,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -53,7 +53,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-func serial(t *testing.T) *big.Int {
+func serial(t testing.TB) *big.Int {
 	t.Helper()
 	n, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
@@ -62,7 +62,7 @@ func serial(t *testing.T) *big.Int {
 	return n
 }
 
-func writePEM(t *testing.T, path, kind string, der []byte) {
+func writePEM(t testing.TB, path, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 }
 
 // issue writes a certificate for a host name or address, and its key, to files.
-func (a *authority) issue(t *testing.T, host string, until time.Time) (certFile, keyFile string) {
+func (a *authority) issue(t testing.TB, host string, until time.Time) (certFile, keyFile string) {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -100,7 +100,7 @@ func (a *authority) issue(t *testing.T, host string, until time.Time) (certFile,
 }
 
 // server is the config of a receiver with a certificate of a.
-func (a *authority) server(t *testing.T, host string, until time.Time) *tls.Config {
+func (a *authority) server(t testing.TB, host string, until time.Time) *tls.Config {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(a.issue(t, host, until))
 	if err != nil {

@@ -289,3 +289,54 @@ func TestRsyslog(t *testing.T) {
 		})
 	}
 }
+
+func TestSyslogNG(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts syslog-ng")
+	}
+	// Debian does not install it beside rsyslog, so that CI may have to do without.
+	program := find(t, "syslog-ng", "SIEMD_SYSLOG_NG", false)
+	dir := t.TempDir()
+	ca := newAuthority(t)
+	cert, key := ca.issue(t, "127.0.0.1", time.Now().Add(time.Hour))
+	ports := map[string]int{"octet": freePort(t), "newline": freePort(t), "tls": freePort(t), "udp": freePort(t)}
+	out := filepath.Join(dir, "out.jsonl")
+	conf := fmt.Sprintf(`@version: 3.35
+options { keep-hostname(yes); chain-hostnames(no); use-dns(no); log-msg-size(131072); stats-freq(0); flush-lines(1); };
+source all {
+	syslog(ip(127.0.0.1) port(%d) transport("tcp"));
+	network(ip(127.0.0.1) port(%d) transport("tcp") flags(syslog-protocol));
+	syslog(ip(127.0.0.1) port(%d) transport("udp"));
+	syslog(ip(127.0.0.1) port(%d) transport("tls") tls(cert-file(%q) key-file(%q) ca-file(%q) peer-verify(required-trusted)));
+};
+destination out { file(%q template("$(format-json host=\"$HOST\" app=\"$PROGRAM\" msgid=\"$MSGID\" sd=\"$SDATA\" msg=\"$MSG\" sev=\"$LEVEL_NUM\" fac=\"$FACILITY_NUM\")\n")); };
+log { source(all); destination(out); };
+`, ports["octet"], ports["newline"], ports["udp"], ports["tls"], cert, key, ca.file, out)
+	path := filepath.Join(dir, "syslog-ng.conf")
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, out, []int{ports["octet"], ports["newline"], ports["tls"]}, program, "-F", "--no-caps", "-f", path,
+		"-p", filepath.Join(dir, "pid"), "-c", filepath.Join(dir, "ctl"), "-R", filepath.Join(dir, "persist"))
+	for _, c := range []struct{ name, transport, framing string }{
+		{"octet", "tcp", "octet"}, {"newline", "tcp", "newline"}, {"udp", "udp", "octet"}, {"tls", "tls", "octet"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config := tcpConfig(fmt.Sprintf("127.0.0.1:%d", ports[c.name]))
+			config.Transport, config.Framing, config.MaxMessage = c.transport, c.framing, 8<<10
+			// It takes fewer characters in HOSTNAME than the standard allows,
+			// and refuses messages with others, such as < or |.
+			config.Hostname = "gateway"
+			if c.transport == "tls" {
+				config.TLS.CAFile = ca.file
+				config.TLS.CertFile, config.TLS.KeyFile = ca.issue(t, "client", time.Now().Add(time.Hour))
+			}
+			o := kind(t, "syslog", config)
+			list := hostileEvents(t)
+			if err := o.Write(deadline(t, 10*time.Second), list); err != nil {
+				t.Fatal(err)
+			}
+			compare(t, o, list, d.await(t, len(list)), func(s string) string { return s })
+		})
+	}
+}

@@ -31,7 +31,7 @@ func (plain) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	return append(dst, e.Body...), nil
 }
 
-func testEnv(t *testing.T) agent.Env {
+func testEnv(t testing.TB) agent.Env {
 	return agent.Env{
 		Name: "test", Kind: "output", Identity: agent.DefaultIdentity, Metrics: metrics.NewSet(),
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -33,6 +33,7 @@ type stream struct {
 	conn    *conn     // nil while there is none
 	flight  []landing // written on conn and not seen acknowledged, in order
 	window  window
+	fresh   bool // something new was acknowledged on conn
 	started bool
 	closed  bool
 }
@@ -172,6 +173,7 @@ func (s *stream) settleLocked() {
 	for n < len(s.flight) && s.flight[n].pos <= at {
 		if p := s.flight[n].piece; p != nil {
 			s.window.add(p, now)
+			s.fresh = true
 		} else {
 			s.window.reconnected(now)
 		}
@@ -195,11 +197,12 @@ func (s *stream) run(ctx context.Context) {
 		j, c, tail := s.state()
 		switch {
 		case c != nil && c.reason() != nil:
-			if time.Since(since) > settled {
-				pause = 0
-			}
-			if s.lost(c) {
+			quiet, useful := s.lost(c)
+			if quiet {
 				s.log.Warn("connection lost", "endpoint", c.endpoint, "err", c.reason())
+			}
+			if useful || time.Since(since) > settled {
+				pause = 0
 			}
 			pause = min(max(2*pause, time.Second), time.Minute)
 			repairAt = time.Now().Add(pause/2 + rand.N(pause/2))
@@ -259,20 +262,22 @@ func (s *stream) idle(ctx context.Context, c *conn, tail bool, repairAt time.Tim
 	}
 }
 
-// lost clears up after a connection and reports whether it ended unnoticed by any Write.
-func (s *stream) lost(c *conn) (quiet bool) {
+// lost clears up after a connection. It reports whether it ended unnoticed by
+// any Write, and whether it was of use.
+func (s *stream) lost(c *conn) (quiet, useful bool) {
 	<-c.watched
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settleLocked()
 	quiet = len(s.flight) == 0
-	useful := quiet || c.acked() >= s.flight[0].pos
+	stuck := !quiet && c.acked() < s.flight[0].pos
+	useful, s.fresh = s.fresh, false
 	clear(s.flight)
 	s.flight = s.flight[:0] // their Writes hear of it by themselves
 	s.window.disconnected(c.orderly(), time.Now())
-	s.dialer.ended(c, useful)
+	s.dialer.ended(c, stuck)
 	s.conn = nil
-	return quiet
+	return quiet, useful
 }
 
 // connect makes a connection and sends the window over it.

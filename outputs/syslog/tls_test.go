@@ -23,6 +23,7 @@ func tlsConfig(ca *authority, addresses ...string) Config {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	good := time.Now().Add(24 * time.Hour)
 	mutual := func(version uint16, tickets bool) func(t *testing.T) *tls.Config {
