@@ -186,6 +186,7 @@ func (r *Runner) commit() {
 		total.Foreign += c.Foreign
 	}
 	r.o.Cursor.Advance(to, total)
+	r.o.Failed.passed()
 	r.metrics.count(total)
 	r.checkLedger()
 	for _, s := range r.window[:n] {

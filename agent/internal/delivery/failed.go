@@ -39,10 +39,11 @@ type FailedStore struct {
 	active  *os.File          // the last of segs, if it may grow
 	lastID  uint64            //
 	ahead   map[uint64]uint64 // entries by sequence number that the cursor does not count: id
-	owed    uint64            // entries dropped before the cursor counted them
+	owed    map[uint64]string // by sequence number: why entries were removed that the cursor has not counted yet
 	removal string            // what the last removal was, as it is on disk
 
 	surplus atomic.Int64 // len(ahead), to be asked without the lock
+	debts   atomic.Int64 // len(owed)
 	count   atomic.Int64
 	dropped atomic.Uint64 // entries that expired here
 }
@@ -71,7 +72,7 @@ func OpenFailed(o FailedOptions) (*FailedStore, error) {
 	if o.MaxAge == 0 {
 		o.MaxAge = 30 * 24 * time.Hour
 	}
-	s := &FailedStore{o: o, ahead: map[uint64]uint64{}}
+	s := &FailedStore{o: o, ahead: map[uint64]uint64{}, owed: map[uint64]string{}}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open failed store %s: %w", o.Dir, err)
 	}
@@ -160,8 +161,11 @@ func (s *FailedStore) Len() int { return int(s.count.Load()) }
 func (s *FailedStore) reconcile() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.payLocked()
 	next := s.o.Cursor.Seq()
 	clear(s.ahead)
+	clear(s.owed) // those events will be delivered again
+	s.debts.Store(0)
 	for _, seg := range s.segs {
 		if seg.maxSeq < next {
 			continue
@@ -312,8 +316,12 @@ func (s *FailedStore) capLocked(now time.Time) {
 		if len(s.segs) == 1 {
 			s.sealLocked()
 		}
-		if err := s.noteRemovalLocked(removedOther); err != nil {
-			s.o.Log.Error("failed store cannot be written", "err", err)
+		seqs, err := seg.seqs()
+		if err == nil {
+			err = s.noteRemovalLocked(removedOther)
+		}
+		if err != nil {
+			s.o.Log.Error("failed store cannot drop a file", "file", seg.path, "err", err)
 			return
 		}
 		if err := os.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -323,23 +331,67 @@ func (s *FailedStore) capLocked(now time.Time) {
 		size -= seg.size
 		s.segs = slices.Delete(s.segs, 0, 1)
 		s.count.Add(-int64(seg.count))
-		n := seg.count
-		for seq, id := range s.ahead {
-			if seg.first <= id && id <= seg.last {
-				delete(s.ahead, seq)
-				n--
-			}
-		}
-		s.owed += uint64(n)
-		s.dropped.Add(uint64(n))
+		s.removedLocked(seqs, removedOther)
+		s.dropped.Add(uint64(seg.count))
 		s.o.Log.Warn("failed events expired in the failed store", "events", seg.count)
 	}
-	s.surplus.Store(int64(len(s.ahead)))
-	// An entry may be dropped before the cursor counts it.
-	if n := min(s.owed, s.o.Cursor.Counts().Failed); n > 0 {
-		s.o.Cursor.Adjust(wal.Change{Failed: -int64(n), Expired: int64(n)})
-		s.owed -= n
+	s.payLocked()
+}
+
+// removedLocked sees to it that removed entries are counted as what they
+// became. An entry may be removed before the cursor passes its event: then it
+// is counted when that happens. And one that is left from before a crash is
+// not counted at all, because its event is delivered once more.
+func (s *FailedStore) removedLocked(seqs []uint64, why string) {
+	for _, seq := range seqs {
+		if _, ok := s.ahead[seq]; ok {
+			delete(s.ahead, seq)
+		} else {
+			s.owed[seq] = why
+		}
 	}
+	s.surplus.Store(int64(len(s.ahead)))
+	s.payLocked()
+}
+
+// payLocked moves counts for what was removed and the cursor has passed.
+func (s *FailedStore) payLocked() {
+	if len(s.owed) == 0 {
+		return
+	}
+	next := s.o.Cursor.Seq()
+	var sent, expired int64
+	for seq, why := range s.owed {
+		switch {
+		case seq >= next:
+			continue
+		case why == removedSent:
+			sent++
+		default:
+			expired++
+		}
+		delete(s.owed, seq)
+	}
+	s.debts.Store(int64(len(s.owed)))
+	if sent+expired == 0 {
+		return
+	}
+	if failed := int64(s.o.Cursor.Counts().Failed); sent+expired > failed {
+		// Entries that nobody counted, of another log for instance.
+		sent = min(sent, failed)
+		expired = failed - sent
+	}
+	s.o.Cursor.Adjust(wal.Change{Failed: -sent - expired, Sent: sent, Expired: expired})
+}
+
+// passed is told that the cursor has moved.
+func (s *FailedStore) passed() {
+	if s.debts.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.payLocked()
 }
 
 // overtaken is told what was taken: an entry from before a crash may be among it.
@@ -358,7 +410,7 @@ func (s *FailedStore) overtaken(seqs func(yield func(uint64) bool)) {
 	if len(gone) == 0 {
 		return
 	}
-	if _, err := s.rewriteLocked(func(e *Entry) bool { return !gone[parseID(e.ID)] }, gone); err != nil {
+	if err := s.rewriteLocked(func(e *Entry) bool { return !gone[parseID(e.ID)] }, gone, removedOther); err != nil {
 		s.o.Log.Error("failed store cannot be written, it holds events that were sent", "events", len(gone), "err", err)
 	}
 }

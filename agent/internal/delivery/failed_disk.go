@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,10 +51,10 @@ func lineKey(line []byte) (id, seq uint64, ok bool) {
 	return id, seq, err == nil
 }
 
-// rewriteLocked calls keep for the entries with one of ids (nil: for all), in order. Entries for which it is false are removed, and
-// what it changed in others is kept. Each file is replaced as a whole. It
-// returns how many of the removed entries the cursor counts as failed.
-func (s *FailedStore) rewriteLocked(keep func(e *Entry) bool, ids map[uint64]bool) (counted uint64, err error) {
+// rewriteLocked calls keep for the entries with one of ids (nil: for all), in
+// order. Entries for which it is false are removed and count as why from then
+// on; what it changed in others is kept. Each file is replaced as a whole.
+func (s *FailedStore) rewriteLocked(keep func(e *Entry) bool, ids map[uint64]bool, why string) error {
 	for i := 0; i < len(s.segs); i++ {
 		seg := s.segs[i]
 		if ids != nil && !seg.holdsAny(ids) {
@@ -62,17 +63,31 @@ func (s *FailedStore) rewriteLocked(keep func(e *Entry) bool, ids map[uint64]boo
 		if i == len(s.segs)-1 {
 			s.sealLocked()
 		}
-		n, err := s.rewriteSegment(seg, keep, ids)
-		counted += n
+		removed, err := s.rewriteSegment(seg, keep, ids)
 		if err != nil {
-			return counted, err
+			return err
 		}
+		s.removedLocked(removed, why)
 		if seg.count == 0 {
 			s.segs = slices.Delete(s.segs, i, i+1)
 			i--
 		}
 	}
-	return counted, nil
+	return nil
+}
+
+// seqs are the sequence numbers of a file's entries.
+func (seg *segment) seqs() (seqs []uint64, err error) {
+	_, err = eachLine(seg.path, func(line []byte) error {
+		if _, seq, ok := lineKey(line); ok {
+			seqs = append(seqs, seq)
+		}
+		return nil
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return seqs, err
 }
 
 func (seg *segment) holdsAny(ids map[uint64]bool) bool {
@@ -84,11 +99,10 @@ func (seg *segment) holdsAny(ids map[uint64]bool) bool {
 	return false
 }
 
-// rewriteSegment is rewriteLocked for one file.
-func (s *FailedStore) rewriteSegment(seg *segment, keep func(e *Entry) bool, ids map[uint64]bool) (counted uint64, err error) {
+// rewriteSegment is rewriteLocked for one file. It returns the sequence numbers of what it removed.
+func (s *FailedStore) rewriteSegment(seg *segment, keep func(e *Entry) bool, ids map[uint64]bool) (removed []uint64, err error) {
 	var buf []byte
 	now := segment{path: seg.path}
-	var removed []uint64 // sequence numbers
 	changed := false
 	_, err = eachLine(seg.path, func(line []byte) error {
 		if id, seq, ok := lineKey(line); ok && ids != nil && !ids[id] {
@@ -118,7 +132,7 @@ func (s *FailedStore) rewriteSegment(seg *segment, keep func(e *Entry) bool, ids
 		return nil
 	})
 	if err != nil || len(removed) == 0 && !changed {
-		return 0, err
+		return nil, err
 	}
 	if len(buf) == 0 {
 		err = os.Remove(seg.path)
@@ -129,19 +143,11 @@ func (s *FailedStore) rewriteSegment(seg *segment, keep func(e *Entry) bool, ids
 		err = s.replaceFile(seg.path, buf)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	s.count.Add(int64(now.count - seg.count))
 	*seg = now
-	for _, seq := range removed {
-		if _, ok := s.ahead[seq]; ok {
-			delete(s.ahead, seq)
-		} else {
-			counted++
-		}
-	}
-	s.surplus.Store(int64(len(s.ahead)))
-	return counted, nil
+	return removed, nil
 }
 
 func (s *FailedStore) removalPath() string { return filepath.Join(s.o.Dir, "removal") }

@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/adrian207/siemd/agent/internal/wal"
 )
 
 // errEnough ends a walk.
@@ -120,14 +118,13 @@ func (s *FailedStore) Purge(filter FailedFilter) (removed int, err error) {
 		return 0, err
 	}
 	now := time.Now()
-	counted, err := s.rewriteLocked(func(e *Entry) bool {
+	err = s.rewriteLocked(func(e *Entry) bool {
 		if filter.picks(e, now) {
 			removed++
 			return false
 		}
 		return true
-	}, nil)
-	s.moveLocked(counted, removedOther)
+	}, nil, removedOther)
 	return removed, err
 }
 
@@ -147,27 +144,12 @@ func (s *FailedStore) apply(taken map[uint64]bool, again map[uint64]refusal) err
 	for id := range again {
 		ids[id] = true
 	}
-	counted, err := s.rewriteLocked(func(e *Entry) bool {
+	return s.rewriteLocked(func(e *Entry) bool {
 		id := parseID(e.ID)
 		if f, ok := again[id]; ok {
 			e.Attempts++
 			e.answer(f.err)
 		}
 		return !taken[id]
-	}, ids)
-	s.moveLocked(counted, removedSent)
-	return err
-}
-
-// moveLocked counts n failed events as sent or expired.
-func (s *FailedStore) moveLocked(n uint64, to string) {
-	d := int64(min(n, s.o.Cursor.Counts().Failed))
-	if d == 0 {
-		return
-	}
-	if to == removedSent {
-		s.o.Cursor.Adjust(wal.Change{Failed: -d, Sent: d})
-	} else {
-		s.o.Cursor.Adjust(wal.Change{Failed: -d, Expired: d})
-	}
+	}, ids, removedSent)
 }
