@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/format"
@@ -216,7 +217,8 @@ func (p *Preparer) format(notes *Notes) {
 // addFields adds the static fields that the event lacks at its end.
 func (p *Preparer) addFields(notes *Notes) {
 	fields := p.Common.Fields
-	p.present = append(p.present[:0], make([]bool, len(fields))...)
+	p.present = slices.Grow(p.present[:0], len(fields))[:len(fields)]
+	clear(p.present)
 	missing := len(fields)
 	body := p.body()
 	empty := true

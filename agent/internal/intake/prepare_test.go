@@ -140,15 +140,211 @@ func TestPrepareRefuses(t *testing.T) {
 	f(strings.Repeat(`{"a":`, 65)+"1"+strings.Repeat("}", 65), agent.ReasonTooDeep)
 }
 
-func BenchmarkPrepare(b *testing.B) {
-	line := []byte(`{"event_id":"ANO-7F3A9C21","timestamp":"2025-10-29T12:00:00Z","event_type":"anomaly","source":"DEV-123","severity":"high","anomaly":{"type":"authentication","severity":"high","score":85.0,"confidence":0.92},"detection":{"method":"statistical","detector":"auth_detector"},"title":"Unusual authentication","description":"37 failed logins within five minutes","mitre_attack":{"tactic":"TA0006","technique":"T1110"}}`)
+func TestPrepareMakesIDs(t *testing.T) {
+	f := func(line, want string) {
+		t.Helper()
+		var p Preparer
+		var e agent.Event
+		if _, refusal := p.Prepare(&e, []byte(line), "o", 7, received); refusal != nil {
+			t.Fatalf("%s: %+v", line, refusal)
+		}
+		if got := strings.ReplaceAll(string(e.Body), string(e.ID), "ID"); got != want || len(e.ID) != 38 || !strings.HasPrefix(string(e.ID), idPrefix) {
+			t.Errorf("%s: id %s, body %s, want %s", line, e.ID, got, want)
+		}
+	}
+	f(`{}`, `{"event_id":"ID"}`)
+	f(` { } `, `{"event_id":"ID" }`)
+	f(`{"a":1}`, `{"event_id":"ID","a":1}`)
+	f(`{"a":1,"event_id":null,"b":2}`, `{"a":1,"event_id":"ID","b":2}`)
+	f(`{"a":1,"event_id":""}`, `{"a":1,"event_id":"ID"}`)
+	f(`{"a":1,"event_id" : [ ] }`, `{"a":1,"event_id" : "ID" }`)
+	f(`{"event\u005fid":""}`, `{"event\u005fid":"ID"}`)
+}
+
+func TestPrepareFindsMembers(t *testing.T) {
+	f := func(line, id, typ, source string, severity agent.Severity) {
+		t.Helper()
+		var p Preparer
+		var e agent.Event
+		if _, refusal := p.Prepare(&e, []byte(line), "o", 7, received); refusal != nil {
+			t.Fatalf("%s: %+v", line, refusal)
+		}
+		if string(e.ID) != id || string(e.Type) != typ || string(e.Source) != source || e.Severity != severity {
+			t.Errorf("%s: %q %q %q %v", line, e.ID, e.Type, e.Source, e.Severity)
+		}
+	}
+	f(`{"event_id":17.50,"event_type":true,"source":{"ip": "::1"}}`, "17.50", "true", `{"ip":"::1"}`, agent.Informational)
+	f(`{"event_id":["a","b"],"event_type":null,"source":"a\tb\u00e9"}`, "a; b", "", "a\tbé", agent.Informational)
+	f(`{"event\u005fid":"a","event_\u0074ype":"alert","anomaly":{"\u0073everity":"high"}}`, "a", "alert", "", agent.High)
+	f(`{"event_id":"a","severity":null,"anomaly":{"severity":""},"risk":{"level":"critical"}}`, "a", "", "", agent.Critical)
+	f(`{"event_id":"a","severity":7,"anomaly":{"severity":"high"}}`, "a", "", "", agent.Informational)
+	f(`{"event_id":"a","severity":" \u0048igh "}`, "a", "", "", agent.High)
+}
+
+func TestPrepareAddsFields(t *testing.T) {
+	c, _ := decodeCommon(t, `{event_type: x, fields: {site: berlin, source: host1, severity: high, n: [1, 2]}}`)
+	f := func(line, want string) {
+		t.Helper()
+		p := Preparer{Common: c}
+		var e agent.Event
+		if _, refusal := p.Prepare(&e, []byte(line), "o", 7, received); refusal != nil || string(e.Body) != want {
+			t.Errorf("%s: %s, want %s", line, e.Body, want)
+		}
+	}
+	f(`{"event_id":"a"}`, `{"event_id":"a","n":[1,2],"severity":"high","site":"berlin","source":"host1"}`)
+	f(`{"event_id":"a","site":null,"n":0,"\u0073ource":"s","severity":"low"}`, `{"event_id":"a","site":null,"n":0,"\u0073ource":"s","severity":"low"}`)
+	p := Preparer{Common: c}
+	var e agent.Event
+	notes, _ := p.Prepare(&e, []byte(`{}`), "o", 7, received)
+	if !notes.Fields || string(e.Source) != "host1" || e.Severity != agent.High || string(e.Type) != "x" {
+		t.Errorf("%+v: %s", notes, e.Body)
+	}
+}
+
+func TestPrepareFormatsRawRecords(t *testing.T) {
+	f := func(common Common, line, body string) {
+		t.Helper()
+		p := Preparer{Common: common, Identity: agent.Identity{Product: "P", Version: "2"}}
+		var e agent.Event
+		notes, refusal := p.Prepare(&e, []byte(line), "o", 7, received)
+		if refusal != nil || string(e.Body) != body || notes.Formatted != (line != body) {
+			t.Errorf("%s: %+v\n%s, want\n%s", line, notes, e.Body, body)
+		}
+	}
+	const platform = `"platform":{"product":"P","module":"behavioral_analytics","version":"2"}`
+	f(Common{}, `{"event_type":"anomaly","anomaly_id":"A","anomaly_severity":"high"}`,
+		`{"event_id":"A","event_type":"anomaly","anomaly":{"severity":"high"},"detection":{},"recommendations":[],"status":{},`+platform+`}`)
+	f(Common{EventType: "anomaly"}, `{"anomaly_id":"A"}`,
+		`{"event_id":"A","event_type":"anomaly","anomaly":{},"detection":{},"recommendations":[],"status":{},`+platform+`}`)
+	f(Common{}, `{"event_type":"anomaly","anomaly\u005fid":"A"}`,
+		`{"event_id":"A","event_type":"anomaly","anomaly":{},"detection":{},"recommendations":[],"status":{},`+platform+`}`)
+	f(Common{}, `{"event_id":"E","event_type":"alert","anomaly_id":"A"}`, `{"event_id":"E","event_type":"alert","anomaly_id":"A"}`)
+
+	var p Preparer
+	var e agent.Event
+	p.Prepare(&e, []byte(`{"event_type":"risk_assessment","assessment_id":"R","risk_level":"high","assessment_time":"2025-10-29T12:00:00Z","device_id":"D"}`), "", 0, received)
+	if string(e.ID) != "R" || e.Severity != agent.High || string(e.Source) != "D" || e.Time != 1761739200e9 {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestNotes(t *testing.T) {
 	p := Preparer{}
 	var e agent.Event
-	b.SetBytes(int64(len(line)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, refusal := p.Prepare(&e, line, "", 0, received); refusal != nil {
-			b.Fatal(refusal.Detail)
+	notes, _ := p.Prepare(&e, []byte("{\"a\":1,\n\"a\":\"\xff\",\"timestamp\":\"x\"}"), "", 0, received)
+	steps := strings.Join(notes.Steps(), "; ")
+	for _, want := range []string{"U+FFFD", "line breaks", "twice", "event_id", "unreadable"} {
+		if !strings.Contains(steps, want) {
+			t.Errorf("%s: not in %s", want, steps)
 		}
+	}
+	if notes.TimeNote() != "unreadable" {
+		t.Error(notes.TimeNote())
+	}
+	if notes, _ := p.Prepare(&e, []byte(usual), "", 0, received); len(notes.Steps()) != 0 {
+		t.Error(notes.Steps())
+	}
+}
+
+func TestPrepareDoesNotAllocate(t *testing.T) {
+	c, _ := decodeCommon(t, `{fields: {site: berlin}}`)
+	for _, line := range []string{usual, `{"x":1}`, strings.Replace(usual, "authentication", "ÿ", 1)} {
+		p := Preparer{Common: c}
+		var e agent.Event
+		text := []byte(line)
+		prepare := func() { p.Prepare(&e, text, "origin", 1, received) }
+		prepare()
+		prepare()
+		limit := 0.0
+		if !strings.Contains(line, "event_id") {
+			limit = 1 // under the race detector
+		}
+		if n := testing.AllocsPerRun(100, prepare); n > limit {
+			t.Errorf("%.30s: %v allocations", line, n)
+		}
+	}
+}
+
+// FuzzPrepare holds what every event keeps, whatever the line: its body is one
+// clean line of JSON with its id in it, nothing of the line is lost, and what
+// went through once goes through again unchanged.
+func FuzzPrepare(f *testing.F) {
+	for _, s := range []string{
+		usual, `{}`, "{\"a\":\n1}", `{"event_id":null}`, `{"event_type":"anomaly","anomaly_id":"x","status":1}`, `{"a":1,"\u0061":2}`,
+		"{\"a\xff\":1,\"a\ufffd\":2}", `{"event_id":"a\ud800"}`, `{"event_type":"compliance_check","recorded_at":1,"is_compliant":false,"id":{}}`,
+		`{"event_type":"risk_assessment","assessment_id":[]}`, `{"site":1,"s\u0069te":2}`, "\xef\xbb\xbf{}", `{"timestamp":1e9,"event\u005fid":""}`,
+	} {
+		f.Add([]byte(s))
+	}
+	c := Common{EventType: "anomaly", Fields: Fields{{Name: "site", Member: []byte(`"site":"b"`)}}}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		p := Preparer{Common: c}
+		var e agent.Event
+		notes, refusal := p.Prepare(&e, line, "o", 1, received)
+		if refusal != nil {
+			return
+		}
+		var s scanner
+		var d doc
+		if fault := s.scan(e.Body, &d); fault.reason != "" || d.badText || d.breaks || d.duplicates {
+			t.Fatalf("%q became %q: %+v", line, e.Body, fault)
+		}
+		var body map[string]any
+		decode(t, e.Body, &body)
+		if len(e.ID) == 0 || e.Time < 0 || e.Severity < agent.Informational {
+			t.Fatalf("%q: %+v", line, e)
+		}
+		if id, ok := body["event_id"].(string); (notes.MadeID || ok) && id != string(e.ID) {
+			t.Fatalf("%q: id %q is not in %q", line, e.ID, e.Body)
+		}
+		if !notes.Formatted {
+			var before map[string]any
+			decode(t, line[d0(line):], &before)
+			if notes.MadeID {
+				before["event_id"] = string(e.ID)
+			}
+			if _, ok := before["site"]; !ok {
+				before["site"] = "b"
+			}
+			if !same(before, body) {
+				t.Fatalf("%q became %q", line, e.Body)
+			}
+		}
+		again := Preparer{Common: c}
+		var e2 agent.Event
+		notes2, refusal := again.Prepare(&e2, e.Body, "o", 1, received)
+		if refusal != nil || string(e2.Body) != string(e.Body) || string(e2.ID) != string(e.ID) || e2.Time != e.Time || e2.Severity != e.Severity ||
+			string(e2.Type) != string(e.Type) || string(e2.Source) != string(e.Source) || notes2.Duplicate || notes2.Formatted || notes2.MadeID {
+			t.Fatalf("%q became %q and then %q (%+v)", line, e.Body, e2.Body, notes2)
+		}
+	})
+}
+
+// d0 is the length of a byte order mark.
+func d0(line []byte) int {
+	if strings.HasPrefix(string(line), "\xef\xbb\xbf") {
+		return 3
+	}
+	return 0
+}
+
+func BenchmarkPrepare(b *testing.B) {
+	for _, bench := range []struct{ name, line string }{
+		{"usual", usual}, {"no id", strings.Replace(usual, `"event_id":"ANO-7F3A9C21",`, "", 1)},
+		{"duplicate", strings.Replace(usual, `"title"`, `"source"`, 1)},
+		{"raw", `{"event_type":"anomaly","anomaly_id":"ANO-ABC123","device_id":"DEV-123","detected_at":"2025-10-29T12:00:00Z","anomaly_type":"authentication","anomaly_severity":"high","anomaly_score":85.0,"confidence":0.92}`},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			line := []byte(bench.line)
+			var p Preparer
+			var e agent.Event
+			b.SetBytes(int64(len(line)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, refusal := p.Prepare(&e, line, "origin", 1, received); refusal != nil {
+					b.Fatal(refusal.Detail)
+				}
+			}
+		})
 	}
 }

@@ -26,7 +26,9 @@ func parseTime(text []byte) (ns int64, note timeNote) {
 	if len(text) == 0 {
 		return 0, timeMissing
 	}
-	text = bytes.TrimSpace(text)
+	if text[0] <= ' ' || text[len(text)-1] <= ' ' {
+		text = bytes.TrimSpace(text)
+	}
 	if len(text) > 4 && text[4] == '-' {
 		return parseDate(text)
 	}
