@@ -79,10 +79,29 @@ type run struct {
 	wait    time.Duration
 }
 
-// Run returns nil when the input has ended and every line is on disk, or when ctx ends.
+// Run returns nil when the input has ended and every line is on disk, or when
+// ctx ends. What was read by then cannot be read again, so a little time is
+// left for storing it.
 func (s *Stdin) Run(ctx context.Context, sink agent.Sink) error {
-	ctx, cancel := context.WithCancel(ctx)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-storing.Done():
+			return
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-storing.Done():
+		}
+	})
 	var id [8]byte
 	rand.Read(id[:])
 	r := &run{s: s, sink: sink, name: hex.EncodeToString(id[:]), full: make(chan *batch), free: make(chan *batch, inFlight), wait: s.pause}
@@ -90,28 +109,39 @@ func (s *Stdin) Run(ctx context.Context, sink agent.Sink) error {
 		r.free <- &batch{}
 	}
 	var readErr error
-	var wait sync.WaitGroup
 	wait.Go(func() {
 		defer close(r.full)
-		readErr = r.read(ctx)
+		readErr = r.read(reading, storing)
 	})
-	err := r.handOver(ctx)
+	err := r.handOver(storing)
+	stop()
 	cancel()
-	for range r.full {
+	for b := range r.full {
+		r.flying = append(r.flying, b)
 	}
 	wait.Wait()
+	if ctx.Err() != nil && len(r.flying) > 0 {
+		lines := 0
+		for _, b := range r.flying {
+			lines += len(b.lines)
+		}
+		s.env.Log.Error("lines from standard input could not be stored before the end", "lines", lines, "err", err)
+	}
 	if err == nil {
 		err = readErr
 	}
-	if err != nil && errors.Is(err, context.Canceled) {
+	if err != nil && ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// read cuts the input into batches until it ends.
-func (r *run) read(ctx context.Context) error {
-	in, err := newReader(ctx, r.s.file)
+// grace is the time for storing what was read when the run ends.
+const grace = 5 * time.Second
+
+// read cuts the input into batches until it ends or reading does.
+func (r *run) read(reading, storing context.Context) error {
+	in, err := newReader(reading, r.s.file)
 	if err != nil {
 		return fmt.Errorf("read standard input: %w", err)
 	}
@@ -122,27 +152,21 @@ func (r *run) read(ctx context.Context) error {
 		var b *batch
 		select {
 		case b = <-r.free:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-storing.Done():
+			return storing.Err()
 		}
 		err := c.fill(&b.block, in)
 		b.number = number
 		if len(b.lines)+len(b.refused) > 0 {
-			select {
-			case r.full <- b:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+			r.full <- b // which is read until it is closed
 		} else {
 			r.free <- b
 		}
 		switch {
-		case err == io.EOF:
+		case err == io.EOF, err != nil && reading.Err() != nil:
 			return nil
-		case err != nil && ctx.Err() == nil:
-			return fmt.Errorf("read standard input: %w", err)
 		case err != nil:
-			return ctx.Err()
+			return fmt.Errorf("read standard input: %w", err)
 		}
 	}
 }

@@ -210,6 +210,25 @@ func TestEndsWhileWaiting(t *testing.T) {
 	}
 }
 
+// What was read when the run ends is stored, the half of a line too.
+func TestStoresWhatWasRead(t *testing.T) {
+	r, w := pipe(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &fakeSink{gate: make(chan struct{})}
+	done := make(chan error, 1)
+	go func() { done <- newInput(r).Run(ctx, s) }()
+	io.WriteString(w, "{\"n\":1}\n{\"n\"")
+	s.gate <- struct{}{} // the first line is on its way, so all was read
+	cancel()
+	close(s.gate)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{`{"n":1}`, `{"n"`}; !slices.Equal(s.lines, want) {
+		t.Errorf("lines %q, want %q", s.lines, want)
+	}
+}
+
 // A log that takes nothing stops the reading: the writer is held back after
 // a bounded number of bytes.
 func TestHoldsTheWriterBack(t *testing.T) {
