@@ -55,21 +55,19 @@ func (s *scanner) leave(f *frame, b []byte, d *doc) {
 	}
 }
 
-// hashKey mixes the length, the first and the last bytes. It is cheap and easy
-// to fool, which costs comparisons and nothing else.
+// hashKey mixes the length and the last eight bytes. It is cheap and easy to
+// fool, which costs comparisons and nothing else.
 func hashKey(b []byte, start, end int) uint32 {
 	n := end - start
 	var x uint64
-	switch {
-	case n >= 8:
-		x = binary.LittleEndian.Uint64(b[start:]) ^ binary.LittleEndian.Uint64(b[end-8:])*0x9E3779B97F4A7C15
-	case start+8 <= len(b):
-		x = binary.LittleEndian.Uint64(b[start:]) & (1<<(8*n) - 1)
-	default:
-		for i, c := range b[start:end] { // the same at the end of the text
+	if end >= 8 {
+		if x = binary.LittleEndian.Uint64(b[end-8 : end]); n < 8 {
+			x >>= 64 - 8*n // drops what is before the key
+		}
+	} else {
+		for i, c := range b[start:end] { // the same at the beginning of the text
 			x |= uint64(c) << (8 * i)
 		}
 	}
-	x = (x ^ uint64(n)<<56) * 0xD6E8FEB86659FD93
-	return uint32(x >> 32)
+	return uint32((x ^ uint64(n)<<59) * 0xD6E8FEB86659FD93 >> 32)
 }

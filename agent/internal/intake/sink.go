@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -34,7 +35,7 @@ type Sink struct {
 	again                              again
 }
 
-// Reasons are all reasons for which a line is refused.
+// Reasons are the reasons for which a line is refused.
 var Reasons = []string{agent.ReasonNotJSON, agent.ReasonNotObject, agent.ReasonTooLong, agent.ReasonTooDeep}
 
 // New makes the sink of an input.
@@ -151,8 +152,8 @@ func (s *Sink) fill(chunk *wal.Chunk, p *Preparer, b *agent.Batch, c *counts) (r
 			continue
 		}
 		origin, offset := "", int64(0)
-		if b.Offsets != nil {
-			origin, offset = b.Origin, b.Offsets[i]
+		if i < len(b.Offsets) {
+			origin, offset = cmp.Or(b.Origin, s.o.Env.Name), b.Offsets[i]
 		}
 		notes, refusal := p.Prepare(&e, line, origin, offset, now)
 		if refusal != nil {
