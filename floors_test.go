@@ -20,7 +20,7 @@ var floors = map[string][]string{
 	"agent/plugintest":          {"agent", "agent/httpx"},
 	"codecs/json":               {},
 	"codecs/fields":             {"agent", "codecs/json"},
-	"codecs/route":              {"agent", "codecs/json"},
+	"codecs/route":              {"agent", "codecs/json", "codecs/fields"},
 	"codecs/":                   {"agent", "codecs/json", "codecs/fields", "codecs/route", "codecs/rfc5424"},
 	"inputs/":                   {"agent", "agent/httpx", "codecs/"},
 	"outputs/":                  {"agent", "agent/httpx", "codecs/"},

@@ -54,13 +54,25 @@ type Cursor struct {
 // of the log, or at the oldest event; also at the oldest if the saved state
 // was lost, because then nobody knows what its output has seen.
 func (l *Log) Cursor(name string, oldest bool) *Cursor {
+	c, made := l.cursor(name, oldest)
+	if made {
+		// An event may be acknowledged the moment this returns, and a crash
+		// then must not move the new cursor past it.
+		if err := l.saveState(); err != nil {
+			l.log.Warn("a new cursor is not on disk yet", "output", name, "err", err)
+		}
+	}
+	return c
+}
+
+func (l *Log) cursor(name string, oldest bool) (c *Cursor, made bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c := l.cursors[name]; c != nil {
 		c.active = true
-		return c
+		return c, false
 	}
-	c := &Cursor{log: l, name: name, active: true, seq: l.durable.seq}
+	c = &Cursor{log: l, name: name, active: true, seq: l.durable.seq}
 	if oldest || l.fresh {
 		c.seq = l.segs[0].first
 	}
@@ -74,7 +86,7 @@ func (l *Log) Cursor(name string, oldest bool) *Cursor {
 		l.mu.Lock()
 		c.ahead = min(c.ahead+ahead, l.durable.seq-c.seq)
 	}
-	return c
+	return c, true
 }
 
 // foreign counts the events from low to below high that are for other outputs.
