@@ -3,87 +3,131 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 )
 
-// routes are the paths served on ln. Liveness, readiness and metrics need no
-// token on loopback and the socket; metrics elsewhere need the scope read.
-func (s *Server) routes(ln listening) http.Handler {
+// prefix begins the paths of the REST API.
+const prefix = "/api/v1/siem"
+
+// A route is one endpoint. The table of routes is all that is served: the
+// OpenAPI document, the scopes and the answers 404 and 405 come from it.
+type route struct {
+	method string
+	path   string
+	scope  scope
+	plain  bool // needs no token on loopback
+	brief  string
+	query  []parameter
+	body   any   // an example value of the request's type; nil: none
+	answer any   // an example value of the answer's type; nil: not JSON
+	status []int // beside the usual ones
+	serve  func(*Server, *call) error
+}
+
+// routes are all endpoints.
+func routes() []route {
+	var all []route
+	for _, list := range [][]route{plainRoutes, viewRoutes, connectionRoutes, errandRoutes, failedRoutes} {
+		all = append(all, list...)
+	}
+	return all
+}
+
+// handler serves the routes on ln.
+func (s *Server) handler(ln listening) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusOK, "ok\n")
+	methods := map[string][]string{}
+	for _, r := range routes() {
+		mux.Handle(r.method+" "+r.path, s.endpoint(ln, r))
+		methods[r.path] = append(methods[r.path], r.method)
+	}
+	for path, allowed := range methods {
+		slices.Sort(allowed)
+		allow := strings.Join(allowed, ", ")
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			p := fail(http.StatusMethodNotAllowed, "this method is not for this path", "it takes %s", allow)
+			p.header = [2]string{"Allow", allow}
+			writeProblem(w, p)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, fail(http.StatusNotFound, "there is nothing at this path", "/api/openapi.json lists what there is"))
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.agent.Ready(); err != nil {
-			writeText(w, http.StatusServiceUnavailable, err.Error()+"\n")
+	return s.guard(ln, mux)
+}
+
+// endpoint checks who asks, and answers with what serve returns.
+func (s *Server) endpoint(ln listening, r route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c := &call{w: w, Request: req, route: &r}
+		if p := s.authorize(ln, c); p != nil {
+			writeProblem(w, p)
 			return
 		}
-		writeText(w, http.StatusOK, "ok\n")
+		err := c.checkQuery()
+		if err == nil {
+			err = r.serve(s, c)
+		}
+		if err != nil {
+			p := problemOf(err)
+			if p == nil {
+				s.log.Error("request failed", "method", req.Method, "path", r.path, "err", err)
+				p = fail(http.StatusInternalServerError, "the agent could not do that", "%s", err)
+			}
+			if !c.begun {
+				writeProblem(w, p)
+			}
+		}
 	})
-	mux.HandleFunc("GET /metrics", s.need(ln, scopeRead, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		s.agent.WriteMetrics(w)
-	}))
-	mux.HandleFunc("GET /api/v1/siem/status", s.needToken(ln, scopeRead, func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, s.agent.Status())
-	}))
-	return mux
 }
 
-func writeText(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(code)
-	_, _ = w.Write([]byte(text)) // a client that went away is not our error
+// A call is one request on its way.
+type call struct {
+	*http.Request
+	w     http.ResponseWriter
+	route *route
+	who   caller
+	begun bool // the answer has begun
 }
 
-func writeJSON(w http.ResponseWriter, code int, v any) {
+// json answers with v.
+func (c *call) json(status int, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
-		writeProblem(w, http.StatusInternalServerError, "the answer could not be written as JSON", err.Error())
-		return
+		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_, _ = w.Write(append(data, '\n'))
+	c.begun = true
+	c.w.Header().Set("Content-Type", "application/json")
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(append(data, '\n')) // a client that went away is not our error
+	return nil
 }
 
-// problem is an error as RFC 9457 has it.
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
+// text answers with plain text.
+func (c *call) text(status int, text string) error {
+	c.begun = true
+	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write([]byte(text))
+	return nil
 }
 
-func writeProblem(w http.ResponseWriter, code int, title, detail string) {
-	data, _ := json.Marshal(problem{Type: "about:blank", Title: title, Status: code, Detail: detail})
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(code)
-	_, _ = w.Write(append(data, '\n'))
-}
-
-// need lets a request through if it came over loopback or the socket, or with enough scope.
-func (s *Server) need(ln listening, want scope, h http.HandlerFunc) http.HandlerFunc {
-	if ln.local {
-		return h
-	}
-	return s.needToken(ln, want, h)
-}
-
-// needToken lets a request through if it came over the socket, or with enough scope.
-func (s *Server) needToken(ln listening, want scope, h http.HandlerFunc) http.HandlerFunc {
-	if ln.unix {
-		return h
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		switch _, have := s.tokens.caller(r); {
-		case have == scopeNone:
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeProblem(w, http.StatusUnauthorized, "a token is needed", "send Authorization: Bearer TOKEN; the agent's own is in "+TokenName+" of its data_dir")
-		case have < want:
-			writeProblem(w, http.StatusForbidden, "this token may not do that", "it may read only")
-		default:
-			h(w, r)
+// plainRoutes are for machines that watch the agent.
+var plainRoutes = []route{
+	{method: "GET", path: "/livez", plain: true, brief: "The process lives.", serve: func(_ *Server, c *call) error {
+		return c.text(http.StatusOK, "ok\n")
+	}},
+	{method: "GET", path: "/readyz", plain: true, brief: "Intake is open and durable. Says nothing about any SIEM.", status: []int{503}, serve: func(s *Server, c *call) error {
+		if err := s.agent.Ready(); err != nil {
+			return c.text(http.StatusServiceUnavailable, err.Error()+"\n")
 		}
-	}
+		return c.text(http.StatusOK, "ok\n")
+	}},
+	{method: "GET", path: "/metrics", plain: true, scope: scopeRead, brief: "Everything that is measured, for Prometheus.", serve: func(s *Server, c *call) error {
+		c.begun = true
+		c.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		s.agent.WriteMetrics(c.w)
+		return nil
+	}},
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adrian207/siemd/agent/internal/config"
@@ -26,11 +27,14 @@ const SocketName = "siemd.sock"
 
 // Server is the HTTP interface of one agent.
 type Server struct {
-	agent   *supervisor.Agent
-	log     *slog.Logger
-	tokens  *tokens
-	servers []*http.Server
-	open    []listening
+	agent    *supervisor.Agent
+	log      *slog.Logger
+	own      string // the agent's own token
+	known    atomic.Pointer[tokens]
+	failures failures
+	now      func() time.Time
+	servers  []*http.Server
+	open     []listening
 }
 
 // listening is a bound address and whether its peers are trusted by where it is.
@@ -43,9 +47,9 @@ type listening struct {
 // Listen binds every address of cfg and the socket. What can fail about the
 // API fails here.
 func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server, error) {
-	s := &Server{agent: a, log: log}
+	s := &Server{agent: a, log: log, now: time.Now}
 	var err error
-	if s.tokens, err = loadTokens(cfg); err != nil {
+	if s.own, err = ownToken(filepath.Join(cfg.DataDir, TokenName)); err != nil {
 		return nil, err
 	}
 	if err := s.bind(cfg); err != nil {
@@ -126,10 +130,14 @@ func listenUnix(path string) (listening, error) {
 
 // Run serves until ctx ends, then answers what is under way for at most a second.
 func (s *Server) Run(ctx context.Context) error {
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
 	var wg sync.WaitGroup
 	for _, ln := range s.open {
 		srv := &http.Server{
-			Handler:           s.routes(ln),
+			Handler:           s.handler(ln),
+			ConnContext:       withPeer,
+			BaseContext:       func(net.Listener) context.Context { return requests },
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       30 * time.Second,
 			IdleTimeout:       60 * time.Second,
@@ -146,6 +154,8 @@ func (s *Server) Run(ctx context.Context) error {
 	<-ctx.Done()
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
+	stop := context.AfterFunc(bye, endRequests)
+	defer stop()
 	for _, srv := range s.servers {
 		if err := srv.Shutdown(bye); err != nil {
 			srv.Close()

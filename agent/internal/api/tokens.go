@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/adrian207/siemd/agent/internal/config"
@@ -31,6 +30,7 @@ const (
 // tokens knows callers by the digest of their token: the tokens themselves are
 // not kept, and the comparison takes the same time whatever is sent.
 type tokens struct {
+	of    *config.Config
 	known []knownToken
 }
 
@@ -40,20 +40,22 @@ type knownToken struct {
 	scope  scope
 }
 
-func loadTokens(cfg *config.Config) (*tokens, error) {
-	own, err := ownToken(filepath.Join(cfg.DataDir, TokenName))
-	if err != nil {
-		return nil, err
+// callers are the tokens of the config that runs.
+func (s *Server) callers() *tokens {
+	cfg := s.agent.Config()
+	if t := s.known.Load(); t != nil && t.of == cfg {
+		return t
 	}
-	t := &tokens{known: []knownToken{{sha256.Sum256([]byte(own)), TokenName, scopeWrite}}}
+	t := &tokens{of: cfg, known: []knownToken{{sha256.Sum256([]byte(s.own)), TokenName, scopeWrite}}}
 	for _, c := range cfg.API.Tokens {
-		s := scopeRead
+		may := scopeRead
 		if c.Scope == "write" {
-			s = scopeWrite
+			may = scopeWrite
 		}
-		t.known = append(t.known, knownToken{sha256.Sum256([]byte(c.Token.Reveal())), c.Name, s})
+		t.known = append(t.known, knownToken{sha256.Sum256([]byte(c.Token.Reveal())), c.Name, may})
 	}
-	return t, nil
+	s.known.Store(t)
+	return t
 }
 
 // ownToken reads the agent's own token, or makes it on the first start.
@@ -68,11 +70,10 @@ func ownToken(path string) (string, error) {
 	var raw [24]byte
 	rand.Read(raw[:]) // never fails: see crypto/rand
 	token := hex.EncodeToString(raw[:])
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, []byte(token+"\n"), 0o600); err != nil {
+	if err := config.WriteFile(path, []byte(token+"\n")); err != nil {
 		return "", fmt.Errorf("make api token: %w", err)
 	}
-	return token, os.Rename(tmp, path)
+	return token, nil
 }
 
 // caller tells who sent r: the name for the audit log and the scope.

@@ -277,3 +277,6 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// ValidName reports whether name can be that of a component.
+func ValidName(name string) bool { return componentName.MatchString(name) }

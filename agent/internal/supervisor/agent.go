@@ -25,6 +25,7 @@ import (
 type Agent struct {
 	log     *slog.Logger
 	version string
+	applied func(*config.Config)
 	metrics *metrics.Set
 	started time.Time
 
@@ -32,8 +33,12 @@ type Agent struct {
 	wal     *wal.Log
 	refused *intake.Refused
 	sockets *listeners
+	exports exports
 
-	// mu guards what a reload swaps.
+	changing sync.Mutex // one change of the config or the components at a time
+	reloads  reloads
+
+	// mu guards what a reload swaps. It is held for moments only.
 	mu         sync.Mutex
 	cfg        *config.Config
 	generation int
@@ -51,6 +56,7 @@ type Agent struct {
 type Options struct {
 	Log     *slog.Logger
 	Version string
+	Applied func(*config.Config) // called after each config that was applied, the first one included; may be nil
 }
 
 // New opens the log below cfg.DataDir, recovering it if need be, and starts
@@ -61,7 +67,7 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{
-		log: opt.Log, version: opt.Version, metrics: metrics.NewSet(), started: time.Now(),
+		log: opt.Log, version: opt.Version, applied: opt.Applied, metrics: metrics.NewSet(), started: time.Now(),
 		sockets: newListeners(), inputs: map[string]*input{}, outputs: map[string]*output{},
 		idle: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -83,6 +89,8 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 	}
 	a.refused, err = intake.OpenRefused(filepath.Join(cfg.DataDir, "refused"), int64(cfg.Refused.MaxSize))
 	if err == nil {
+		a.sweepTaps()
+		a.exports.init(a, cfg)
 		_, err = a.Apply(cfg)
 	}
 	if err != nil {
@@ -98,6 +106,8 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 func (a *Agent) Run(ctx context.Context) error {
 	exhausted := a.waitInputs(ctx)
 	close(a.done)
+	a.changing.Lock() // until a change that is under way has ended; there will be no other
+	defer a.changing.Unlock()
 	a.mu.Lock()
 	budget := a.cfg.ShutdownTimeout.D()
 	ins, outs := values(a.inputs), values(a.outputs)
@@ -162,6 +172,32 @@ func (a *Agent) close() error {
 
 // Done is closed when the agent begins to stop.
 func (a *Agent) Done() <-chan struct{} { return a.done }
+
+// ErrStopping is returned to whoever wants to change an agent that is on its way out.
+var ErrStopping = errors.New("the agent is stopping")
+
+func (a *Agent) stopping() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Config is the config that runs. It is not to be changed.
+func (a *Agent) Config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg
+}
+
+// Generation counts the configs that were applied, from 1.
+func (a *Agent) Generation() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.generation
+}
 
 // Ready is nil while intake is open and durable.
 func (a *Agent) Ready() error { return a.wal.Ready() }

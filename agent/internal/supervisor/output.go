@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"sync/atomic"
@@ -24,6 +25,10 @@ type output struct {
 	failed *delivery.FailedStore
 	runner atomic.Pointer[delivery.Runner]
 
+	fresh     bool         // its cursor was made by openOutput
+	failedDir string       // of its failed store
+	probed    atomic.Int64 // when a probe has ended last, UTC nanoseconds
+
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -35,21 +40,21 @@ func (a *Agent) buildOutput(cfg *config.Config, oc *config.Output) (*output, err
 	if err != nil {
 		return nil, err
 	}
-	return &output{cfg: oc, env: env, out: out, done: make(chan struct{})}, nil
+	return &output{cfg: oc, env: env, out: out, failedDir: failedDir(cfg, oc.Name), done: make(chan struct{})}, nil
 }
 
 // openOutput gives the output its cursor and its store of failed events.
 func (a *Agent) openOutput(cfg *config.Config, o *output) error {
+	o.fresh = !a.hasCursor(o.cfg.Name)
 	o.cursor = a.wal.Cursor(o.cfg.Name, o.cfg.Common.Start == "oldest")
 	failed, err := delivery.OpenFailed(delivery.FailedOptions{
-		Dir:     filepath.Join(cfg.DataDir, "failed", o.cfg.Name),
+		Dir:     failedDir(cfg, o.cfg.Name),
 		MaxSize: int64(cfg.Failed.MaxSize),
 		MaxAge:  cfg.Failed.MaxAge.D(),
 		Cursor:  o.cursor,
 		Log:     o.env.Log,
 	})
 	if err != nil {
-		o.cursor.Close()
 		return err
 	}
 	o.failed = failed
@@ -60,6 +65,7 @@ func (a *Agent) openOutput(cfg *config.Config, o *output) error {
 // inherit goes on where old, which has halted, has come to.
 func (o *output) inherit(old *output, a *Agent) {
 	o.failed, o.cursor = old.failed, old.cursor
+	o.probed.Store(old.probed.Load())
 	o.newRunner(a)
 }
 
@@ -113,8 +119,47 @@ func (o *output) close() error {
 	return o.failed.Close()
 }
 
-// discard gives up an output that was built and never started.
-func (o *output) discard() { closeComponent(o.out) }
+// discard gives up an output that was built and never started, and takes back
+// what opening it has made.
+func (o *output) discard(a *Agent) {
+	closeComponent(o.out)
+	if o.failed != nil {
+		if err := o.failed.Close(); err != nil {
+			o.env.Log.Warn("store of failed events closed badly", "err", err)
+		}
+	}
+	if o.cursor == nil {
+		return
+	}
+	o.cursor.Close()
+	if o.fresh {
+		if err := a.wal.Purge(o.cfg.Name); err != nil {
+			o.env.Log.Warn("the place in the log was not taken back", "err", err)
+		}
+		_ = os.Remove(o.failedDir) // stays if it holds something
+	}
+}
+
+// failedDir is where the failed events of the named connection are kept.
+func failedDir(cfg *config.Config, name string) string {
+	return filepath.Join(cfg.DataDir, "failed", name)
+}
+
+func (a *Agent) hasCursor(name string) bool {
+	for _, c := range a.wal.Cursors() {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// output is the running connection of that name, or nil.
+func (a *Agent) output(name string) *output {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.outputs[name]
+}
 
 // endpointOf is the first endpoint that a config names, for failed events whose error names none.
 func endpointOf(config any) string {

@@ -73,6 +73,7 @@ func (a *Agent) Status() Status {
 	}
 	st.Log = a.wal.Stats()
 	st.Accepted = a.wal.Head() - 1
+	st.Inputs, st.Outputs = []InputStatus{}, []OutputStatus{}
 	for _, in := range ins {
 		st.Inputs = append(st.Inputs, in.status())
 	}
@@ -82,7 +83,7 @@ func (a *Agent) Status() Status {
 	slices.SortFunc(st.Inputs, func(x, y InputStatus) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(st.Outputs, func(x, y OutputStatus) int { return cmp.Compare(x.Name, y.Name) })
 	for _, c := range a.wal.Cursors() {
-		if !c.Active {
+		if !c.Active && !isTap(c.Name) {
 			st.Orphans = append(st.Orphans, c)
 		}
 	}
@@ -120,13 +121,15 @@ func (o *output) status() OutputStatus {
 func (a *Agent) registerMetrics() {
 	a.metrics.NewGauge("siemd_unaccounted_events", func() float64 {
 		a.mu.Lock()
-		defer a.mu.Unlock()
+		outs := values(a.outputs)
+		a.mu.Unlock()
 		n := 0.0
-		for _, o := range a.outputs {
+		for _, o := range outs {
 			n += math.Abs(float64(o.runner.Load().Unaccounted()))
 		}
 		return n
 	})
+	a.reloads.register(a.metrics)
 	a.metrics.NewGauge(fmt.Sprintf("siemd_build_info{version=%q}", a.version), func() float64 { return 1 })
 }
 
