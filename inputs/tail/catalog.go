@@ -20,6 +20,7 @@ const catalogVersion = 1
 type entry struct {
 	id   identity
 	path string // where it was last seen
+	open string // where the symbolic link path led; empty if it is none
 	gone int64  // since when it was not, Unix nanoseconds; 0: it is there
 }
 
@@ -62,6 +63,8 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 		dst = binary.AppendUvarint(dst, uint64(e.gone))
 		dst = binary.AppendUvarint(dst, uint64(len(e.path)))
 		dst = append(dst, e.path...)
+		dst = binary.AppendUvarint(dst, uint64(len(e.open)))
+		dst = append(dst, e.open...)
 	}
 	return dst
 }
@@ -80,6 +83,7 @@ func parseCatalog(b []byte) ([]entry, error) {
 		e.id.birth = int64(d.number(1<<63 - 1))
 		e.gone = int64(d.number(1 << 62))
 		e.path = d.text(1 << 16)
+		e.open = d.text(1 << 16)
 		entries = append(entries, e)
 	}
 	if d.bad {

@@ -56,6 +56,7 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 	defer timer.Stop()
 	<-timer.C
 	for {
+		names := false // a name came, went or changed
 		select {
 		case <-ctx.Done():
 			return
@@ -64,6 +65,7 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 				return
 			}
 			h.note(ev.Name, false)
+			names = names || ev.Op&^fsnotify.Write != 0
 		case err, ok := <-h.watcher.Errors:
 			if !ok {
 				return
@@ -78,6 +80,7 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 			case ev, ok := <-h.watcher.Events:
 				if ok {
 					h.note(ev.Name, false)
+					names = names || ev.Op&^fsnotify.Write != 0
 				}
 				continue
 			case <-timer.C:
@@ -87,6 +90,9 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 		select {
 		case h.ready <- struct{}{}:
 		default:
+		}
+		if names {
+			continue
 		}
 		timer.Reset(pace)
 		select {

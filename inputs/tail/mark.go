@@ -46,16 +46,24 @@ func (p *print) advance(text []byte, seen int) {
 // A state is how far a file was read. It is what a mark holds.
 type state struct {
 	print
-	origin   string // identity that ids are derived from
-	gen      int    // how often the file was truncated
-	skipping bool   // the offset is inside a line that was too long
-	finished bool   // nothing will be added: rotated away or unlinked, and read to the end
-	seq      uint64 // the last event of it, as far as known
-	seqSure  bool   // seq covers everything before offset
-	prev     print  // what was read before the last truncation
-	prevGen  int
-	prevTime int64 // when that was noticed, Unix nanoseconds; 0: never
+	origin   string       // identity that ids are derived from
+	gen      int          // how often the file was truncated
+	skipping bool         // the offset is inside a line that was too long
+	finished bool         // nothing will be added: rotated away or unlinked, and read to the end
+	seq      uint64       // the last event of it, as far as known
+	seqSure  bool         // seq covers everything before offset
+	past     []generation // what was read before truncations, the latest first; never written to
 }
+
+// A generation is what a file held before it was truncated.
+type generation struct {
+	print
+	gen int
+	at  int64 // when the truncation was noticed, Unix nanoseconds
+}
+
+// maxPast bounds the generations that are remembered.
+const maxPast = 4
 
 const stateVersion = 1
 
@@ -63,7 +71,7 @@ const stateVersion = 1
 func appendState(dst []byte, s *state) []byte {
 	dst = append(dst, stateVersion)
 	var flags byte
-	for i, f := range []bool{s.skipping, s.finished, s.seqSure, s.prevTime != 0} {
+	for i, f := range []bool{s.skipping, s.finished, s.seqSure} {
 		if f {
 			flags |= 1 << i
 		}
@@ -74,10 +82,11 @@ func appendState(dst []byte, s *state) []byte {
 	dst = binary.AppendUvarint(dst, s.seq)
 	dst = binary.AppendUvarint(dst, uint64(len(s.origin)))
 	dst = append(dst, s.origin...)
-	if s.prevTime != 0 {
-		dst = appendPrint(dst, &s.prev)
-		dst = binary.AppendUvarint(dst, uint64(s.prevGen))
-		dst = binary.AppendUvarint(dst, uint64(s.prevTime))
+	dst = binary.AppendUvarint(dst, uint64(len(s.past)))
+	for i := range s.past {
+		dst = appendPrint(dst, &s.past[i].print)
+		dst = binary.AppendUvarint(dst, uint64(s.past[i].gen))
+		dst = binary.AppendUvarint(dst, uint64(s.past[i].at))
 	}
 	return dst
 }
@@ -105,10 +114,8 @@ func parseState(b []byte) (state, error) {
 	s.gen = int(d.number(1 << 31))
 	s.seq = d.number(1 << 62)
 	s.origin = d.text(256)
-	if flags&8 != 0 {
-		s.prev = d.print()
-		s.prevGen = int(d.number(1 << 31))
-		s.prevTime = int64(d.number(1 << 62))
+	for range d.number(maxPast) {
+		s.past = append(s.past, generation{d.print(), int(d.number(1 << 31)), int64(d.number(1 << 62))})
 	}
 	if d.bad || len(d.b) != 0 {
 		return state{}, errMark

@@ -169,16 +169,33 @@ func (r *run) hinted() {
 	r.scanWanted = r.scanWanted || missed
 	for path := range paths {
 		f := r.byPath[path]
-		if f == nil {
-			r.scanWanted = r.scanWanted || r.interesting(path)
+		if f == nil && !r.interesting(path) {
 			continue
 		}
 		i, err := statPath(path, r.t.config.FollowSymlinks)
-		if err != nil || i.id != f.id {
-			r.scanWanted = true
+		if f != nil && err == nil && i.id == f.id {
+			r.observe(f, i)
 			continue
 		}
-		r.observe(f, i)
+		r.scanWanted = true
+		if err == nil && i.regular() && r.started && r.files[i.id] == nil {
+			r.arrive(path, i)
+		}
+	}
+}
+
+// arrive opens a new file before the scan that will find out what has become
+// of the one that had its name: it may be deleted until then.
+func (r *run) arrive(path string, i info) {
+	if r.t.safe(path, i) != nil || r.t.config.excluded(path) {
+		return
+	}
+	for n := range r.t.patterns {
+		if p := &r.t.patterns[n]; p.matches(path) {
+			own, err := statPath(path, false)
+			r.admit(found{path: path, pattern: p, info: i, link: err == nil && own.symlink()})
+			return
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func (r *run) load() {
 			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
 		}
 		for _, e := range entries {
-			f := &file{id: e.id, path: e.path, gone: e.gone, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
 			r.restore(f)
 			r.add(f)
 		}
@@ -203,10 +203,13 @@ func (r *run) place(f *file, fo found) {
 		}
 		r.rename(f, fo.path)
 	}
+	open := ""
 	if fo.link {
-		f.open, _ = filepath.EvalSymlinks(fo.path)
-	} else {
-		f.open = ""
+		open, _ = filepath.EvalSymlinks(fo.path)
+	}
+	if open != f.open {
+		f.open = open
+		r.dirty[f.id.shard()] = true
 	}
 	f.pattern = fo.pattern
 	r.byPath[f.path] = f
@@ -366,7 +369,7 @@ func (r *run) flushCatalog() {
 	lists := make(map[int][]entry, len(r.dirty))
 	for _, f := range r.files {
 		if n := f.id.shard(); r.dirty[n] && !f.onlyTwin {
-			lists[n] = append(lists[n], entry{id: f.id, path: f.path, gone: f.gone})
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone})
 		}
 	}
 	for n := range r.dirty {

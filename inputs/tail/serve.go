@@ -164,7 +164,10 @@ func (r *run) truncated(f *file) {
 	if f.peak > f.offset && !f.compressed() {
 		r.suspects[f] = time.Now() // unless a copy turns up
 	}
-	f.prev, f.prevGen, f.prevTime = f.print, f.gen, time.Now().UnixNano()
+	if f.offset > 0 {
+		past := append([]generation{{f.print, f.gen, time.Now().UnixNano()}}, f.past...)
+		f.past = past[:min(len(past), maxPast)]
+	}
 	f.print, f.skipping, f.finished, f.final = print{}, false, false, false
 	f.gen++
 	f.origin = f.id.String()

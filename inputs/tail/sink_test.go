@@ -11,7 +11,9 @@ import (
 	"github.com/adrian207/siemd/agent"
 )
 
-// A fakeSink is a log in memory. What is in it outlives the inputs that write to it.
+// A fakeSink is a log in memory. What is in it outlives the inputs that write
+// to it. As the real one, it stores nothing behind a failed batch of the same
+// mark until the outcome of all of them is known.
 type fakeSink struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at every change
@@ -23,6 +25,9 @@ type fakeSink struct {
 	seq     uint64
 	settled uint64
 
+	waiting map[string]int  // tickets out, by mark
+	behind  map[string]bool // marks of which a batch was not stored
+
 	fail    func(b agent.Batch) error // asked for each batch
 	lose    bool                      // a failing batch is stored all the same
 	blocked chan struct{}             // if not nil, Submit waits for its end
@@ -32,7 +37,7 @@ type fakeSink struct {
 }
 
 func newSink() *fakeSink {
-	return &fakeSink{changed: make(chan struct{}), marks: map[string][]byte{}, settled: 1}
+	return &fakeSink{changed: make(chan struct{}), marks: map[string][]byte{}, settled: 1, waiting: map[string]int{}, behind: map[string]bool{}}
 }
 
 func (s *fakeSink) Submit(ctx context.Context, b agent.Batch) (agent.Ticket, error) {
@@ -54,10 +59,19 @@ func (s *fakeSink) Submit(ctx context.Context, b agent.Batch) (agent.Ticket, err
 	if s.closing {
 		return nil, agent.ErrClosed
 	}
-	var failure error
+	ticket := &fakeTicket{sink: s}
+	if b.Mark != nil {
+		ticket.key = b.Mark.Key
+	}
+	s.waiting[ticket.key]++
+	if s.behind[ticket.key] {
+		ticket.err = errDisk
+		return ticket, nil
+	}
 	if s.fail != nil {
-		if failure = s.fail(b); failure != nil && !s.lose {
-			return fakeTicket{err: failure}, nil
+		if ticket.err = s.fail(b); ticket.err != nil && !s.lose {
+			s.behind[ticket.key] = ticket.key != ""
+			return ticket, nil
 		}
 	}
 	r := agent.Receipt{Accepted: len(b.Lines)}
@@ -88,7 +102,8 @@ func (s *fakeSink) Submit(ctx context.Context, b agent.Batch) (agent.Ticket, err
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return fakeTicket{receipt: r, err: failure}, nil
+	ticket.receipt = r
+	return ticket, nil
 }
 
 func (s *fakeSink) Emit(ctx context.Context, b agent.Batch) (agent.Receipt, error) {
@@ -113,11 +128,18 @@ func (s *fakeSink) Settled() uint64 {
 }
 
 type fakeTicket struct {
+	sink    *fakeSink
+	key     string
 	receipt agent.Receipt
 	err     error
 }
 
-func (t fakeTicket) Wait(ctx context.Context) (agent.Receipt, error) {
+func (t *fakeTicket) Wait(ctx context.Context) (agent.Receipt, error) {
+	t.sink.mu.Lock()
+	defer t.sink.mu.Unlock()
+	if t.sink.waiting[t.key]--; t.sink.waiting[t.key] == 0 {
+		delete(t.sink.behind, t.key)
+	}
 	if ctx.Err() != nil {
 		return agent.Receipt{}, ctx.Err()
 	}

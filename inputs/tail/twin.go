@@ -53,15 +53,22 @@ func (r *run) decide(f *file, now time.Time) bool {
 		if f.id.birth < other.id.birth {
 			continue
 		}
-		if other.prevTime != 0 && begins(&other.prev) && f.id.birth <= other.prevTime {
+		for i := range other.past {
+			past := &other.past[i]
+			if !begins(&past.print) || f.id.birth > past.at {
+				continue
+			}
 			if now.Sub(f.changed) < r.t.timing.settle {
 				wait = true // the copy may not be complete
 				continue
 			}
-			if v := r.follows(f, &other.prev); v == yes || v == shorter {
+			switch r.follows(f, &past.print) {
+			case yes, shorter:
 				delete(r.suspects, other)
-				r.adopt(f, other, &other.prev, other.prevGen)
+				r.adopt(f, other, &past.print, past.gen)
 				return f.marked
+			case notYet:
+				wait = !r.stuck(f, now)
 			}
 		}
 		if !begins(&other.print) {
@@ -71,7 +78,10 @@ func (r *run) decide(f *file, now time.Time) bool {
 			continue // only a file that keeps its own name is truncated after it was copied
 		}
 		v := r.follows(f, &other.print)
-		if v == no {
+		if v == notYet {
+			wait = !r.stuck(f, now)
+		}
+		if v == no || v == notYet {
 			continue
 		}
 		if other.gone == 0 && (now.Sub(f.changed) < r.t.timing.twin && now.Sub(f.found) < 6*r.t.timing.twin || f.compressed() && !other.atEnd) {
@@ -95,6 +105,12 @@ func (r *run) decide(f *file, now time.Time) bool {
 	return true
 }
 
+// stuck reports whether the unfinished file f will hardly be finished: then
+// it is read as far as it goes.
+func (r *run) stuck(f *file, now time.Time) bool {
+	return now.Sub(f.changed) >= 12*r.t.timing.twin
+}
+
 // prefixHashes are the hashes of all prefixes of text, by length.
 func prefixHashes(text []byte) *[window + 1]uint64 {
 	var hashes [window + 1]uint64
@@ -111,6 +127,7 @@ const (
 	no answer = iota
 	yes
 	shorter
+	notYet // the compressed file is not complete
 )
 
 // follows says whether f's text up to p's offset is what p was made of; or
@@ -118,7 +135,9 @@ const (
 func (r *run) follows(f *file, p *print) answer {
 	ok, short, err := f.intact(p)
 	switch {
-	case err != nil && !errors.Is(err, errUnfinished):
+	case errors.Is(err, errUnfinished):
+		return notYet
+	case err != nil:
 		return no
 	case short:
 		return shorter
