@@ -149,12 +149,14 @@ func (r *Runner) process(ctx context.Context, to uint64) (sent, failed int, err 
 
 func less(a, b uint64) int { return int(a - min(a, b)) }
 
-// WaitFor waits for what becomes of the event seq, which is or was pending.
+// WaitFor waits for what becomes of the event seq, which is or was pending; it
+// goes without linger.
 // When ctx ends the result is Pending, with what holds the output back as the
 // reason. It is meant for fresh events: of one that was finished long ago it
 // knows only whether it is in the failed store.
 func (r *Runner) WaitFor(ctx context.Context, seq uint64) (Outcome, error) {
 	answer := make(chan Outcome, 1)
+	r.flushTo(seq + 1)
 	err := r.do(ctx, func() {
 		if o := r.outcomeOf(seq); o.Result != Pending {
 			answer <- o

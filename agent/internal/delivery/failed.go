@@ -45,7 +45,7 @@ type FailedStore struct {
 	surplus atomic.Int64 // len(ahead), to be asked without the lock
 	debts   atomic.Int64 // len(owed)
 	count   atomic.Int64
-	dropped atomic.Uint64 // entries that expired here
+	dropped atomic.Uint64 // entries that expired here since a runner asked
 }
 
 // A segment is one file. Its name is the id of its first entry.

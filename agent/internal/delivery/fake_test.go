@@ -39,29 +39,24 @@ type fakeBlock struct {
 
 // put appends a block of events; they get their numbers.
 func (l *fakeLog) put(targets []string, events ...agent.Event) (first uint64) {
+	return l.append(&fakeBlock{log: l, targets: targets, events: events, n: len(events)})
+}
+
+// lose appends a hole.
+func (l *fakeLog) lose(n int) { l.append(&fakeBlock{log: l, n: n, lost: true}) }
+
+func (l *fakeLog) append(b *fakeBlock) (first uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := &fakeBlock{log: l, targets: targets, events: events, first: l.next, n: len(events)}
-	for i := range events {
-		events[i].Seq = l.next
-		l.next++
+	b.first = l.next
+	for i := range b.events {
+		b.events[i].Seq = b.first + uint64(i)
 	}
+	l.next += uint64(b.n)
 	l.blocks = append(l.blocks, b)
 	close(l.wake)
 	l.wake = make(chan struct{})
 	return b.first
-}
-
-// lose appends a hole.
-func (l *fakeLog) lose(n int) {
-	first := l.put(nil, make([]agent.Event, n)...)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, b := range l.blocks {
-		if b.first == first {
-			b.lost = true
-		}
-	}
 }
 
 func (l *fakeLog) Head() uint64 {

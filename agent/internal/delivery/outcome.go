@@ -173,6 +173,7 @@ func (r *Runner) settleSuspect(p *part, res result, now time.Time) {
 	switch enough := p.blamed >= retry.MaxAttempts || p.tries >= retry.MaxAttempts; {
 	case len(p.events) > 1 && enough:
 		// Halving loses nothing, so it needs no proof; the halves prove each other.
+		// In an outage it costs one more request for each try.
 		p.blamed = min(p.blamed, retry.MaxAttempts-1)
 		p.after = time.Time{}
 		r.metrics.split()

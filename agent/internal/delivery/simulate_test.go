@@ -42,6 +42,7 @@ type simulation struct {
 	*bench
 	t       *testing.T
 	rng     *rand.Rand
+	target  *rand.Rand        // the fake's, guarded by its lock like what it uses
 	n       int               // events so far
 	kinds   map[uint64]string // by sequence number
 	want    wal.Counts        // if bad ones stay bad
@@ -53,7 +54,7 @@ type simulation struct {
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
-	s := &simulation{bench: newBench(t), t: t, rng: rand.New(rand.NewPCG(seed, 1)), kinds: map[uint64]string{}}
+	s := &simulation{bench: newBench(t), t: t, rng: rand.New(rand.NewPCG(seed, 1)), target: rand.New(rand.NewPCG(seed, 2)), kinds: map[uint64]string{}}
 	s.mode = s.rng.IntN(5)
 	s.trouble = []float64{0, 0.1, 0.5, 0.9}[s.rng.IntN(4)]
 	c := &s.cfg
@@ -87,14 +88,14 @@ func (s *simulation) chance(p float64) bool { return s.rng.Float64() < p }
 
 // answer is called with the fake's lock held, so by one goroutine at a time.
 func (s *simulation) answer(events []agent.Event) error {
-	if s.chance(s.trouble) {
-		switch s.rng.IntN(8) {
+	if s.target.Float64() < s.trouble {
+		switch s.target.IntN(8) {
 		case 0:
 			return errors.New("refused")
 		case 1:
 			return agent.Blocked(errors.New("401"))
 		case 2:
-			return agent.After(time.Duration(s.rng.IntN(3))*time.Second, errors.New("429"))
+			return agent.After(time.Duration(s.target.IntN(3))*time.Second, errors.New("429"))
 		case 3:
 			return fmt.Errorf("post: %w", context.DeadlineExceeded)
 		case 4:
@@ -113,7 +114,7 @@ func (s *simulation) answer(events []agent.Event) error {
 				switch {
 				case s.isBad(e):
 					failed = append(failed, agent.EventError{Index: i, Err: agent.Permanent(errSaid)})
-				case s.chance(0.3):
+				case s.target.Float64() < 0.3:
 					failed = append(failed, agent.EventError{Index: i, Err: agent.After(time.Second, errors.New("429"))})
 				}
 			}
@@ -241,7 +242,7 @@ func (s *simulation) step() {
 			s.t.Error(err)
 		}
 		if len(s.runner.window) > 0 {
-			s.repeats = true // what was taken behind a batch that was not is sent again
+			s.mayRepeat() // what was taken behind a batch that was not is sent again
 		}
 	case 8:
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.rng.IntN(20))*time.Second)
@@ -260,9 +261,15 @@ func (s *simulation) step() {
 	time.Sleep(time.Duration(s.rng.IntN(2000)) * time.Millisecond)
 }
 
+func (s *simulation) mayRepeat() {
+	s.fake.mu.Lock()
+	defer s.fake.mu.Unlock()
+	s.repeats = true
+}
+
 // crash ends the process: the cursor is what was saved last, a line may be torn.
 func (s *simulation) crash() {
-	s.repeats = true
+	s.mayRepeat()
 	var retry chan struct{}
 	if s.chance(0.3) { // in the middle of a retry
 		retry = make(chan struct{})
