@@ -1,0 +1,339 @@
+package http
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+func gzipped(s string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(s))
+	w.Close()
+	return b.String()
+}
+
+func zstdized(s string) string {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err)
+	}
+	defer w.Close()
+	return string(w.EncodeAll([]byte(s), nil))
+}
+
+func TestEventsBodies(t *testing.T) {
+	f := func(body string, status int, answer, lines string, headers ...string) {
+		t.Helper()
+		r := start(t, func(c *Config) { c.MaxEvent = 100 })
+		gotStatus, got := r.post("/v1/events", body, headers...)
+		if gotStatus != status || got != answer {
+			t.Errorf("%.60q:\n got %d %s\nwant %d %s", body, gotStatus, got, status, answer)
+		}
+		if got := r.lines(); got != lines {
+			t.Errorf("%.60q: log has\n%s\nwant\n%s", body, got, lines)
+		}
+	}
+	ok := func(n int) string {
+		return fmt.Sprintf(`{"accepted":%d,"rejected":[],"first_seq":1,"last_seq":%d}`, n, n)
+	}
+	f(`{"a":1}`, 200, ok(1), `{"a":1}`)
+	f("{\"a\":1}\n", 200, ok(1), `{"a":1}`)
+	f("\xef\xbb\xbf \n{\"a\":1}\r\n\r\n{\"b\":2}", 200, ok(2), "{\"a\":1}\n{\"b\":2}")
+	f(`[{"a":1}, {"b":[2,"]"]} ]`+"\n", 200, ok(2), "{\"a\":1}\n{\"b\":[2,\"]\"]}")
+	f("{\n  \"a\": 1\n}\n", 200, ok(1), "{\n  \"a\": 1\n}")
+	f("{\n  \"a\": 1\n}\n{\n \"b\": 2}", 200, ok(2), "{\n  \"a\": 1\n}\n{\n \"b\": 2}")
+	f(`{"a":1}{"b":2} {"c":"}"}`, 200, ok(3), "{\"a\":1}\n{\"b\":2}\n{\"c\":\"}\"}")
+	f("\n{\"a\":1}\nrubbish\n[1]\n{\"b\":2}", 200, `{"accepted":2,"rejected":[{"line":3,"error":"not_json: not one JSON object"},{"line":4,"error":"not_object: not one JSON object"}],"first_seq":1,"last_seq":2}`, "{\"a\":1}\n{\"b\":2}")
+	f(`[{"a":1},5,{"b":2}]`, 200, `{"accepted":2,"rejected":[{"line":2,"error":"not_object: not one JSON object"}],"first_seq":1,"last_seq":2}`, "{\"a\":1}\n{\"b\":2}")
+	f("{\"a\":\n{\"b\":2}\n", 200, `{"accepted":1,"rejected":[{"line":1,"error":"not_json: not one JSON object"}],"first_seq":1,"last_seq":1}`, `{"b":2}`)
+	f(`5`, 400, `{"error":"none of the events can be taken","accepted":0,"rejected":[{"line":1,"error":"not_object: not one JSON object"}],"first_seq":0,"last_seq":0}`, "")
+	f("{\"a\":\""+strings.Repeat("x", 100)+"\"}\n{\"b\":2}", 200, `{"accepted":1,"rejected":[{"line":1,"error":"too_long: the event has 108 bytes, more than 100"}],"first_seq":1,"last_seq":1}`, `{"b":2}`)
+	f(`[]`, 400, `{"error":"the body is empty","accepted":0,"rejected":[],"first_seq":0,"last_seq":0}`, "")
+	f(``, 400, `{"error":"the body is empty"}`, "")
+	f(" \r\n", 400, `{"error":"the body is empty"}`, "")
+	f(`[{"a":1}`, 400, `{"error":"the text ends within a value"}`, "")
+	f(`[{"a":1}] x`, 400, `{"error":"'x' follows the array"}`, "")
+	f(`[{"a":1]}`, 400, `{"error":"']' closes what it did not open"}`, "")
+	f(gzipped(`{"a":1}`), 200, ok(1), `{"a":1}`, "Content-Encoding: gzip")
+	f(gzipped(`{"a":1}`), 200, ok(1), `{"a":1}`, "Content-Encoding: X-GZIP")
+	f(zstdized(`{"a":1}`), 200, ok(1), `{"a":1}`, "Content-Encoding: zstd")
+	f(`{"a":1}`, 200, ok(1), `{"a":1}`, "Content-Encoding: identity", "Content-Type: text/plain")
+	f(`{"a":1}`, 415, `{"error":"the content encoding is unknown: want gzip or zstd"}`, "", "Content-Encoding: br")
+	f(`{"a":1}`, 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: gzip")
+	f(`{"a":1}`, 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: zstd")
+	f(gzipped(`{"a":1}`)[:20], 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: gzip")
+	f(gzipped(`{"a":1}`)+"x", 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: gzip")
+}
+
+func TestEventsMethodsAndTokens(t *testing.T) {
+	r := start(t, nil)
+	f := func(auth string, want int) {
+		t.Helper()
+		if got, text := r.post("/v1/events", `{}`, "Authorization: "+auth); got != want {
+			t.Errorf("%q: %d %s, want %d", auth, got, text, want)
+		}
+	}
+	f("Bearer T0K", 200)
+	f("bearer  old", 200)
+	f("Splunk T0K", 200)
+	f("Basic eDpUMEs=", 200)
+	f("ApiKey eDpUMEs=", 200)
+	f("", 401)
+	f("T0K", 401)
+	f("Bearer", 401)
+	f("Bearer t0k", 401)
+	f("Bearer T0K2", 401)
+	f("Basic VDBL", 401)
+	f("Digest T0K", 401)
+	for _, m := range []string{"GET", "PUT", "DELETE", "HEAD"} {
+		if status, _, h := r.do(m, "/v1/events", ""); status != 405 || h.Get("Allow") != "POST" {
+			t.Errorf("%s: %d, Allow %q", m, status, h.Get("Allow"))
+		}
+	}
+	if status, _ := r.post("/nowhere", ""); status != 404 {
+		t.Errorf("unknown path: %d", status)
+	}
+}
+
+func TestEventsLimits(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxBody = 1 << 20; c.MaxEvents = 10; c.MaxRatio = 20 })
+	f := func(name, body string, want int, headers ...string) {
+		t.Helper()
+		if got, text := r.post("/v1/events", body, headers...); got != want {
+			t.Errorf("%s: %d %s, want %d", name, got, text, want)
+		}
+	}
+	big := strings.Repeat(`{"a":"`+strings.Repeat("x", 1000)+"\"}\n", 1100)
+	f("over max_body", big, 413)
+	f("gzip bomb", gzipped(big), 413, "Content-Encoding: gzip")
+	f("zstd bomb", zstdized(big), 413, "Content-Encoding: zstd")
+	f("too many", strings.Repeat("{}\n", 11), 413)
+	f("as many as may be", strings.Repeat("{}\n", 10), 200)
+	req, _ := http.NewRequest("POST", r.url+"/v1/events", strings.NewReader("{}"))
+	req.Header.Set("X-Large", strings.Repeat("x", 64<<10))
+	// The server may cut the connection before all of the header has left.
+	if resp, err := r.client.Do(req); err == nil {
+		if resp.Body.Close(); resp.StatusCode != 431 {
+			t.Errorf("header: %d", resp.StatusCode)
+		}
+	}
+	if n := len(r.sink.Lines()); n != 10 {
+		t.Errorf("%d events, want 10", n)
+	}
+	if n := r.in.inFlight.Load(); n != 0 {
+		t.Errorf("%d bytes are still in flight", n)
+	}
+	r = start(t, func(c *Config) { c.MaxRatio = 20 })
+	f("ratio", gzipped(strings.Repeat(big, 3)), 413, "Content-Encoding: gzip")
+	f("ratio of a small body", gzipped(big[:900_000]), 200, "Content-Encoding: gzip")
+}
+
+func TestBombsCostNoMemory(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxBody = 1 << 20 })
+	var bomb bytes.Buffer
+	w := gzip.NewWriter(&bomb)
+	zeros := make([]byte, 1<<20)
+	for range 8 {
+		w.Write(zeros)
+	}
+	w.Close()
+	for range 3 {
+		if got, text := r.post("/v1/events", bomb.String(), "Content-Encoding: gzip"); got != 413 {
+			t.Errorf("%d %s", got, text)
+		}
+	}
+}
+
+func TestInFlightBytesHaveALimit(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxBody = 1 << 20; c.MaxInFlight = 1 << 20 })
+	r.in.inFlight.Add(1 << 20)
+	status, text, h := r.do("POST", "/v1/events", `{}`)
+	if status != 503 || h.Get("Retry-After") == "" || !strings.Contains(text, "under way") {
+		t.Errorf("%d %s %v", status, text, h)
+	}
+	r.in.inFlight.Add(-1 << 20)
+	if status, text := r.post("/v1/events", `{}`); status != 200 {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+func TestAFullLogTakesNothing(t *testing.T) {
+	r := start(t, func(c *Config) { c.FullWait = agent.Duration(10 * time.Millisecond) })
+	r.sink.Fill(true)
+	f := func(path, body string, want int, text string) {
+		t.Helper()
+		got, answer, h := r.do("POST", path, body)
+		if got != want || !strings.Contains(answer, text) || h.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s, Retry-After %q", path, got, answer, h.Get("Retry-After"))
+		}
+	}
+	const bulk = "{\"index\":{}}\n{\"x\":1}\n"
+	f("/v1/events", `{}`, 503, "full")
+	f("/services/collector", `{"event":1}`, 503, `{"text":"Server is busy","code":9}`)
+	f("/services/collector/raw", `x`, 503, `"code":9`)
+	f("/_bulk", bulk, 429, "es_rejected_execution_exception")
+	f("/v1/logs", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}`, 503, "message")
+	if status, text, _ := r.do("GET", "/services/collector/health", ""); status != 503 || !strings.Contains(text, `"code":18`) {
+		t.Errorf("health while full: %d %s", status, text)
+	}
+	r.sink.Fill(false)
+	if status, text := r.post("/v1/events", `{}`); status != 200 {
+		t.Errorf("there is room again: %d %s", status, text)
+	}
+	if status, text, _ := r.do("GET", "/services/collector/health", "", "Authorization: "); status != 200 || text != `{"text":"HEC is healthy","code":17}` {
+		t.Errorf("health: %d %s", status, text)
+	}
+	r.sink.Break(errors.New("secret details"))
+	for path, body := range map[string]string{"/v1/events": `{}`, "/services/collector": `{"event":1}`, "/_bulk": bulk} {
+		if status, text := r.post(path, body); status != 503 && status != 429 || strings.Contains(text, "secret") {
+			t.Errorf("%s on a broken log: %d %s", path, status, text)
+		}
+	}
+	r.sink.Break(agent.ErrClosed)
+	if _, text := r.post("/services/collector", `{"event":1}`); text != `{"text":"Server is shutting down","code":23}` {
+		t.Errorf("closing: %s", text)
+	}
+	if n := len(r.sink.Lines()); n != 1 {
+		t.Errorf("%d events taken, want 1", n)
+	}
+}
+
+// TestInterruptedBodiesTakeNothing cuts connections within bodies of every framing.
+func TestInterruptedBodiesTakeNothing(t *testing.T) {
+	r := start(t, nil)
+	f := func(path, head, part string) {
+		t.Helper()
+		c, err := net.Dial("tcp", r.in.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Splunk T0K\r\n%s\r\n\r\n%s", path, head, part)
+		c.(*net.TCPConn).CloseWrite()
+		var answer [512]byte
+		n, _ := c.Read(answer[:])
+		if bytes.Contains(answer[:n], []byte(" 200 ")) {
+			t.Errorf("%s: %s", path, answer[:n])
+		}
+		c.Close()
+	}
+	two := "{\"a\":1}\n{\"a\":2}\n"
+	f("/v1/events", "Content-Length: 100", two)
+	f("/v1/events", "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(two), two))
+	f("/v1/events", "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s", len(two)+50, two))
+	z := gzipped(two)
+	f("/v1/events", "Content-Encoding: gzip\r\nContent-Length: 1000", z)
+	f("/v1/events", "Content-Encoding: zstd\r\nContent-Length: 1000", zstdized(two))
+	f("/services/collector", "Content-Length: 100", `{"event":1}{"event":2}`)
+	f("/_bulk", "Content-Length: 100", "{\"index\":{}}\n{\"x\":1}\n")
+	f("/v1/logs", "Content-Length: 1000", `{}`)
+	if n := len(r.sink.Lines()) + len(r.sink.Refused()); n != 0 {
+		t.Errorf("%d lines of interrupted bodies: %s", n, r.lines())
+	}
+}
+
+func TestSlowBodiesEnd(t *testing.T) {
+	r := start(t, func(c *Config) { c.ReadTimeout = agent.Duration(100 * time.Millisecond) })
+	c, err := net.Dial("tcp", r.in.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Splunk T0K\r\nContent-Length: 100\r\n\r\n{}")
+	var answer [512]byte
+	n, err := c.Read(answer[:])
+	if !bytes.Contains(answer[:n], []byte(" 408 ")) {
+		t.Errorf("%s %v", answer[:n], err)
+	}
+}
+
+func TestConnectionLimits(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxConnections = 4; c.MaxPerAddress = 2 })
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", r.in.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+		return c
+	}
+	ask := func(c net.Conn) bool {
+		fmt.Fprintf(c, "GET /services/collector/health HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		n, _ := c.Read(make([]byte, 512))
+		return n > 0
+	}
+	if !ask(dial()) || !ask(dial()) {
+		t.Fatal("two connections are within the limit")
+	}
+	if ask(dial()) {
+		t.Error("a third one from the same address was served")
+	}
+	open[0].Close()
+	deadline := time.Now().Add(5 * time.Second)
+	for r.in.door.count() > 1 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	if !ask(dial()) {
+		t.Error("a place that was left is not given again")
+	}
+}
+
+func TestStopAnswersWhatIsUnderWay(t *testing.T) {
+	r := start(t, func(c *Config) { c.FullWait = agent.Duration(3 * time.Second) })
+	seen := make(chan struct{})
+	r.sink.Seen = func(agent.Batch) { close(seen) }
+	r.sink.Fill(true)
+	idle, err := net.Dial("tcp", r.in.Addr().String()) // has said nothing, and must hold nothing up
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	answered := make(chan int, 1)
+	go func() {
+		req, _ := http.NewRequest("POST", r.url+"/v1/events", strings.NewReader(`{"a":1}`))
+		req.Header.Set("Authorization", "Bearer T0K")
+		resp, err := r.client.Do(req)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	<-seen
+	begun := time.Now()
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.stop() }()
+	time.Sleep(20 * time.Millisecond) // let the stop begin; if it has not, the test is merely easier
+	r.sink.Fill(false)
+	if got := <-answered; got != 200 {
+		t.Errorf("the request under way got %d", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	if len(r.sink.Lines()) != 1 {
+		t.Error("the event is not in the log")
+	}
+}

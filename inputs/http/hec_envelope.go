@@ -1,0 +1,296 @@
+package http
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/adrian207/siemd/agent"
+	cjson "github.com/adrian207/siemd/codecs/json"
+)
+
+// A badObject is the first object of a HEC body that cannot be taken. Code 0: there is none.
+type badObject struct {
+	code    int
+	number  int           // from 0; -1: the body as a whole
+	refused agent.Refusal // what goes to the refused store, if Text is set
+}
+
+// maxDepth is how deep an event may be nested; the log refuses what is deeper.
+const maxDepth = 64
+
+// maxRefusedText is how much of an object without an end is kept.
+const maxRefusedText = 64 << 10
+
+// envelopes makes w's items of the envelopes in w's body, which lie one behind
+// the other or in an array.
+func (in *Input) envelopes(w *work) badObject {
+	body := bytes.TrimPrefix(w.body, bom)
+	at := skipSpace(body, 0)
+	array := at < len(body) && body[at] == '['
+	if array {
+		at++
+	}
+	rest := body[at:]
+	for n := 0; ; n++ {
+		obj, after, err := w.split.next(rest)
+		switch {
+		case array && err != nil && n == 0 && endsArray(rest):
+			return badObject{}
+		case err != nil, array && obj == nil:
+			return broken(n, rest)
+		case obj == nil:
+			return badObject{}
+		case n == in.config.MaxEvents:
+			return badObject{code: 6, number: n}
+		}
+		if code := in.envelope(w, obj); code != 0 {
+			bad := badObject{code: code, number: n}
+			if code == 6 {
+				bad.refused = refusal(obj)
+			}
+			return bad
+		}
+		rest = after
+		if !array {
+			continue
+		}
+		at := skipSpace(rest, 0)
+		switch {
+		case at < len(rest) && rest[at] == ',':
+			rest = rest[at+1:]
+		case endsArray(rest):
+			return badObject{}
+		default:
+			return broken(n+1, rest)
+		}
+	}
+}
+
+// endsArray reports whether b is a closing bracket and nothing else.
+func endsArray(b []byte) bool {
+	at := skipSpace(b, 0)
+	return at < len(b) && b[at] == ']' && skipSpace(b, at+1) == len(b)
+}
+
+// broken is text that is no JSON. Up to its first line break it is kept; what
+// is behind that the client sends again.
+func broken(n int, text []byte) badObject {
+	text, _ = cutLine(bytes.TrimLeft(text, " \t\r\n"))
+	return badObject{code: 6, number: n, refused: refusal(text)}
+}
+
+func refusal(text []byte) agent.Refusal {
+	return agent.Refusal{Text: text[:min(len(text), maxRefusedText)], Reason: agent.ReasonNotJSON, Detail: "not an object that HEC takes"}
+}
+
+// An envelope is one object of a HEC body.
+type envelope struct {
+	time, host, event, fields []byte
+	rest                      []byte // other members, as JSON, for hec
+}
+
+// envelope appends the event that obj carries to w's items. The code is
+// Splunk's for what is wrong with it, or 0.
+func (in *Input) envelope(w *work, obj []byte) (code int) {
+	if obj[0] != '{' || len(obj) > int(in.config.MaxEvent) || !json.Valid(obj) || tooDeep(obj, maxDepth+1) {
+		return 6
+	}
+	var e envelope
+	start := len(w.arena)
+	cjson.Walk(obj, func(key, value []byte) bool {
+		switch {
+		case string(value) == "null" && string(key) != "event":
+		case cjson.KeyIs(key, "event"):
+			e.event = value
+		case cjson.KeyIs(key, "time"):
+			e.time = value
+		case cjson.KeyIs(key, "host"):
+			e.host = value
+		case cjson.KeyIs(key, "fields"):
+			e.fields = value
+		default:
+			w.arena = appendMember(w.arena, start, key, value)
+		}
+		return true
+	})
+	e.rest = w.arena[start:len(w.arena):len(w.arena)]
+	switch {
+	case e.event == nil:
+		return 12
+	case blankEvent(e.event):
+		return 13
+	case !goodTime(e.time), !goodFields(e.fields):
+		return 15
+	}
+	start = len(w.arena)
+	w.arena = e.appendEvent(w.arena)
+	w.items = append(w.items, w.arena[start:len(w.arena):len(w.arena)])
+	return 0
+}
+
+// appendMember appends a member of an object whose members begin at start.
+func appendMember(b []byte, start int, key, value []byte) []byte {
+	if len(b) > start {
+		b = append(b, ',')
+	}
+	b = append(append(append(b, '"'), key...), `":`...)
+	return append(b, value...)
+}
+
+// appendEvent appends the event: the object in it, or a message of what else
+// is in it, and what the envelope adds.
+func (e *envelope) appendEvent(b []byte) []byte {
+	hasTime, hasSource, hec := false, false, "hec"
+	start := len(b)
+	if e.event[0] == '{' {
+		cjson.Walk(e.event, func(key, value []byte) bool {
+			switch {
+			case cjson.KeyIs(key, "timestamp"):
+				hasTime = !cjson.IsAbsent(value)
+			case cjson.KeyIs(key, "source"):
+				hasSource = !cjson.IsAbsent(value)
+			case cjson.KeyIs(key, "hec"):
+				hec = "hec_envelope" // the event's own stays untouched
+			}
+			return true
+		})
+		b = append(b, bytes.TrimRight(e.event[:len(e.event)-1], " \t\r\n")...)
+	} else {
+		b = append(append(b, `{"message":`...), e.event...)
+	}
+	text := e.host != nil && e.host[0] == '"' && !cjson.IsAbsent(e.host)
+	if e.time != nil && !hasTime {
+		b = appendMember(b, start, []byte("timestamp"), e.time)
+		e.time = nil
+	}
+	if text && !hasSource {
+		b = appendMember(b, start, []byte("source"), e.host)
+		e.host = nil
+	}
+	if e.time == nil && e.host == nil && e.fields == nil && len(e.rest) == 0 {
+		return append(b, '}')
+	}
+	b = append(append(append(b, `,"`...), hec...), `":{`...)
+	start = len(b)
+	for _, m := range []struct {
+		key   string
+		value []byte
+	}{{"time", e.time}, {"host", e.host}, {"fields", e.fields}} {
+		if m.value != nil {
+			b = appendMember(b, start, []byte(m.key), m.value)
+		}
+	}
+	if len(e.rest) > 0 {
+		if len(b) > start {
+			b = append(b, ',')
+		}
+		b = append(b, e.rest...)
+	}
+	return append(b, '}', '}')
+}
+
+// goodTime: epoch seconds, as a number or a text of one, without exponent.
+func goodTime(v []byte) bool {
+	if v == nil {
+		return true
+	}
+	text := cjson.Text(nil, v)
+	for _, c := range text {
+		if (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	_, err := strconv.ParseFloat(string(text), 64)
+	return err == nil
+}
+
+// goodFields: a flat object, whose values may be arrays of scalars.
+func goodFields(v []byte) bool {
+	if v == nil {
+		return true
+	}
+	good := v[0] == '{'
+	cjson.Walk(v, func(_, value []byte) bool {
+		good = good && value[0] != '{'
+		cjson.Elements(value, func(item []byte) bool {
+			good = good && item[0] != '{' && item[0] != '['
+			return good
+		})
+		return good
+	})
+	return good
+}
+
+func blankEvent(v []byte) bool {
+	switch v[0] {
+	case '"':
+		return blank(cjson.Text(nil, v))
+	case '{', '[':
+		return skipSpace(v, 1) == len(v)-1
+	}
+	return string(v) == "null"
+}
+
+// tooDeep reports whether brackets of the valid value v are nested more than limit deep.
+func tooDeep(v []byte, limit int) bool {
+	depth := 0
+	for i := 0; i < len(v); i++ {
+		switch v[i] {
+		case '"':
+			i = stringEnd(v, i+1) - 1
+		case '{', '[':
+			if depth++; depth > limit {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// takeRaw makes a message of each line. What the query says of host, time and
+// the rest holds for all.
+func (in *Input) takeRaw(rw *answer, req *http.Request, w *work, channel string) {
+	query := req.URL.Query()
+	var rest []byte
+	for _, key := range []string{"index", "sourcetype", "source"} {
+		if v := query.Get(key); v != "" {
+			rest = appendMember(rest, 0, []byte(key), cjson.AppendString(nil, v))
+		}
+	}
+	e := envelope{rest: rest}
+	if v := query.Get("time"); v != "" {
+		if e.time = cjson.AppendString(nil, v); !goodTime(e.time) {
+			hecSay(rw, 15, -1, -1)
+			return
+		}
+	}
+	if v := query.Get("host"); v != "" {
+		e.host = cjson.AppendString(nil, v)
+	}
+	for body := bytes.TrimPrefix(w.body, bom); len(body) > 0; {
+		var line []byte
+		line, body = cutLine(body)
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if blank(line) {
+			continue
+		}
+		if len(line) > int(in.config.MaxEvent) || len(w.items) == in.config.MaxEvents {
+			hecRefuse(rw, errTooLarge)
+			return
+		}
+		one := e
+		one.event = cjson.AppendString(nil, line)
+		start := len(w.arena)
+		w.arena = one.appendEvent(w.arena)
+		w.items = append(w.items, w.arena[start:len(w.arena):len(w.arena)])
+	}
+	if len(w.items) == 0 {
+		hecSay(rw, 5, -1, -1)
+		return
+	}
+	in.takeHEC(rw, req, agent.Batch{Lines: w.items, File: req.RemoteAddr}, badObject{}, channel)
+}

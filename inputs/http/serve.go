@@ -1,0 +1,112 @@
+package http
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	cjson "github.com/adrian207/siemd/codecs/json"
+)
+
+// writeTime is how long a client may take to read its answer.
+const writeTime = 30 * time.Second
+
+// retryAfter is what clients are told, in seconds, while nothing can be taken.
+const retryAfter = "5"
+
+// ServeHTTP finds the dialect.
+func (in *Input) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	path := req.URL.Path
+	a := &answer{ResponseWriter: rw, status: http.StatusOK}
+	// Also for what is read behind the back of a handler that takes no body.
+	http.NewResponseController(rw).SetReadDeadline(time.Now().Add(in.config.ReadTimeout.D()))
+	dialect := "other"
+	switch {
+	case path == "/v1/events":
+		dialect = "events"
+		in.serveEvents(a, req)
+	case path == "/services/collector" || strings.HasPrefix(path, "/services/collector/"):
+		dialect = "hec"
+		in.serveHEC(a, req)
+	case path == "/v1/logs":
+		dialect = "otlp"
+		in.serveOTLP(a, req)
+	case path == "/_bulk" || strings.HasSuffix(path, "/_bulk"):
+		dialect = "bulk"
+		in.serveBulk(a, req)
+	case path == "/" || strings.HasPrefix(path, "/_"):
+		in.serveElastic(a, req)
+	default:
+		a.json(http.StatusNotFound, problem("there is nothing at this path"))
+	}
+	in.env.Counter("requests_total", "dialect", dialect, "result", resultOf(a.status)).Inc()
+}
+
+// resultOf is a status as a label.
+func resultOf(status int) string {
+	switch {
+	case status < 400:
+		return "ok"
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return "unauthorized"
+	case status == http.StatusRequestEntityTooLarge:
+		return "too_large"
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		return "busy"
+	case status == http.StatusRequestTimeout:
+		return "slow"
+	case status < 500:
+		return "bad_request"
+	}
+	return "error"
+}
+
+// An answer is a ResponseWriter that knows its status.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// Unwrap lets http.ResponseController through.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// json sends the whole answer.
+func (a *answer) json(status int, body []byte) { a.send(status, "application/json", body) }
+
+func (a *answer) send(status int, kind string, body []byte) {
+	h := a.Header()
+	h["Content-Type"] = []string{kind}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	http.NewResponseController(a.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTime))
+	a.status = status
+	a.WriteHeader(status)
+	a.Write(body)
+}
+
+// again tells the client to come again.
+func (a *answer) again(status int, body []byte) {
+	a.Header()["Retry-After"] = []string{retryAfter}
+	a.json(status, body)
+}
+
+// problem is an error as the dialects without one of their own write it.
+func problem(text string) []byte {
+	return append(cjson.AppendString([]byte(`{"error":`), text), '}')
+}
+
+// statusOf is the status for what is wrong with a body.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, errTooLarge), errors.Is(err, errRatio):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errEncoding):
+		return http.StatusUnsupportedMediaType
+	case errors.Is(err, errSlow):
+		return http.StatusRequestTimeout
+	case errors.Is(err, errBusy):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadRequest
+}
