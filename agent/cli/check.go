@@ -3,6 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,44 +13,149 @@ import (
 	"github.com/adrian207/siemd/agent/internal/config"
 )
 
+// checkCommand is the flags of siemd check.
+type checkCommand struct {
+	std       streams
+	path      string
+	tests     []string
+	json      bool
+	github    bool
+	noSecrets bool
+}
+
+// checked is the result as JSON.
+type checked struct {
+	OK       bool            `json:"ok"`
+	Problems []agent.Problem `json:"problems"`
+	Tests    []testResult    `json:"tests,omitempty"`
+}
+
 func newCheck(std streams) *cobra.Command {
-	var path string
-	var asJSON, noSecrets bool
+	c := &checkCommand{std: std}
 	cmd := &cobra.Command{
 		Use:   "check [-c FILE]",
 		Short: "validate a config, without side effects",
-		Long:  "check reads the config and conf.d/*.yaml beside it as run would, and prints every mistake in one pass. It opens no port and asks no SIEM.",
+		Long: "check reads the config and conf.d/*.yaml beside it as run would, and prints every mistake in one pass. It opens no port and asks no SIEM.\n\n" +
+			"--tests FILE says what is to become of events, by connection: filtered, sent, the exact bytes, or a map of bytes, contains, lacks, matches:\n\n" +
+			"  tests:\n" +
+			"    - name: alerts reach the SIEM\n" +
+			"      event: {event_id: a1, event_type: alert, severity: high}\n" +
+			"      expect:\n" +
+			"        splunk-prod: {contains: '\"event_id\":\"a1\"'}\n" +
+			"        archive: filtered\n\n" +
+			"The exit code is 78 for a config with mistakes and 2 for tests that fail.",
 		Example: `  siemd check -c /etc/siemd/siemd.yaml
-  siemd check -c siemd.yaml --no-secrets --json`,
+  siemd check -c siemd.yaml --no-secrets --json
+  siemd check -c siemd.yaml --tests siemd.tests.yaml --github`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				path = args[0]
+				c.path = args[0]
 			}
-			cfg, problems := config.Load(path, config.Options{NoSecrets: noSecrets})
-			if asJSON {
-				if problems == nil {
-					problems = []agent.Problem{}
-				}
-				if err := json.NewEncoder(std.out).Encode(map[string]any{"ok": cfg != nil, "problems": problems}); err != nil {
-					return exit(exitIO, err)
-				}
-			} else {
-				config.Print(std.err, problems)
-			}
-			if cfg == nil {
-				return exit(exitConfig, nil)
-			}
-			if !asJSON {
-				fmt.Fprintf(std.out, "%s is valid: %s, %s\n", path, count(len(cfg.Inputs), "input"), count(len(cfg.Outputs), "output"))
-			}
-			return nil
+			return c.run()
 		},
 	}
-	configFlag(cmd, &path)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
-	cmd.Flags().BoolVar(&noSecrets, "no-secrets", false, "do not resolve ${env:}, ${file:} and ${cred:}")
+	configFlag(cmd, &c.path)
+	f := cmd.Flags()
+	f.StringSliceVar(&c.tests, "tests", nil, "file with events and what is to become of them")
+	f.BoolVar(&c.json, "json", false, "print the result as JSON")
+	f.BoolVar(&c.github, "github", false, "print mistakes as annotations of GitHub's workflows")
+	f.BoolVar(&c.noSecrets, "no-secrets", false, "do not resolve ${env:}, ${file:} and ${cred:}")
 	return cmd
+}
+
+func (c *checkCommand) run() error {
+	var cfg *config.Config
+	result := checked{Problems: []agent.Problem{}}
+	cfg, problems := config.Load(c.path, config.Options{NoSecrets: c.noSecrets})
+	result.Problems = append(result.Problems, problems...)
+	code := exitOK
+	if cfg == nil {
+		code = exitConfig
+	}
+	host, _ := os.Hostname()
+	for _, path := range c.tests {
+		if cfg == nil {
+			break
+		}
+		results, mistakes := runTests(cfg, host, path)
+		result.Problems = append(result.Problems, mistakes...)
+		result.Tests = append(result.Tests, results...)
+		if len(mistakes) > 0 {
+			code = exitConfig
+		}
+	}
+	for _, t := range result.Tests {
+		if !t.OK && code == exitOK {
+			code = exitFound
+		}
+	}
+	result.OK = code == exitOK
+	if err := c.print(cfg, result); err != nil {
+		return exit(exitIO, err)
+	}
+	if code != exitOK {
+		return exit(code, nil)
+	}
+	return nil
+}
+
+func (c *checkCommand) print(cfg *config.Config, r checked) error {
+	switch {
+	case c.json:
+		return json.NewEncoder(c.std.out).Encode(r)
+	case c.github:
+		annotate(c.std.out, r)
+	default:
+		config.Print(c.std.err, r.Problems)
+	}
+	failed := 0
+	for _, t := range r.Tests {
+		if t.OK {
+			fmt.Fprintf(c.std.out, "ok    %s\n", t.Name)
+			continue
+		}
+		failed++
+		fmt.Fprintf(c.std.out, "FAIL  %s (%s:%d)\n", t.Name, t.File, t.Line)
+		for _, f := range t.Failures {
+			fmt.Fprintf(c.std.out, "      %s\n", strings.ReplaceAll(f, "\n", "\n      "))
+		}
+	}
+	if failed > 0 {
+		fmt.Fprintf(c.std.out, "%d of %s failed\n", failed, count(len(r.Tests), "test"))
+	}
+	if cfg != nil && r.OK {
+		fmt.Fprintf(c.std.out, "%s is valid: %s, %s\n", c.path, count(len(cfg.Inputs), "input"), count(len(cfg.Outputs), "output"))
+	}
+	return nil
+}
+
+// annotate writes the form that GitHub's workflows show beside the lines.
+func annotate(w io.Writer, r checked) {
+	for _, p := range r.Problems {
+		kind := "error"
+		if p.Warning {
+			kind = "warning"
+		}
+		text := p.Message
+		if p.Hint != "" {
+			text += "\nhint: " + p.Hint
+		}
+		fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d::%s\n", kind, annotationKey(p.File), max(p.Line, 1), max(p.Column, 1), annotationText(text))
+	}
+	for _, t := range r.Tests {
+		if !t.OK {
+			fmt.Fprintf(w, "::error file=%s,line=%d::%s\n", annotationKey(t.File), t.Line, annotationText(t.Name+": "+strings.Join(t.Failures, "\n")))
+		}
+	}
+}
+
+var annotationEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+
+func annotationText(s string) string { return annotationEscapes.Replace(s) }
+
+func annotationKey(s string) string {
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(annotationEscapes.Replace(s))
 }
 
 // count is "1 input", "2 inputs".

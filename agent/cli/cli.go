@@ -106,7 +106,7 @@ func newRoot(std streams) *cobra.Command {
 // commands are all of siemd's commands, in the order of help.
 func commands(std streams) []*cobra.Command {
 	return []*cobra.Command{
-		newRun(std), newCheck(std), newDemo(std), newStatus(std), newTop(std), newWAL(std), newSink(std), newVersion(std),
+		newRun(std), newCheck(std), newDemo(std), newExplain(std), newStatus(std), newTop(std), newWAL(std), newSink(std), newVersion(std),
 	}
 }
 
