@@ -47,8 +47,12 @@ func (in *Input) envelopes(w *work) badObject {
 		}
 		if code := in.envelope(w, obj); code != 0 {
 			bad := badObject{code: code, number: n}
-			if code == 6 {
+			switch {
+			case code != 6:
+			case obj[0] == '{':
 				bad.refused = refusal(obj)
+			default:
+				return broken(n, rest)
 			}
 			return bad
 		}

@@ -35,6 +35,13 @@ func start(t testing.TB, change func(*Config)) *rig {
 
 func startWith(t testing.TB, sink *plugintest.Sink, change func(*Config)) *rig {
 	t.Helper()
+	r := startSink(t, sink, change)
+	r.sink = sink
+	return r
+}
+
+func startSink(t testing.TB, sink agent.Sink, change func(*Config)) *rig {
+	t.Helper()
 	c := defaults
 	c.Listen = "127.0.0.1:0"
 	c.Tokens = []agent.Secret{agent.NewSecret("old"), agent.NewSecret("T0K")}
@@ -51,7 +58,7 @@ func startWith(t testing.TB, sink *plugintest.Sink, change func(*Config)) *rig {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- in.Run(ctx, sink) }()
-	r := &rig{t: t, in: in, sink: sink, url: "http://" + in.Addr().String(), client: &http.Client{Transport: &http.Transport{}}}
+	r := &rig{t: t, in: in, url: "http://" + in.Addr().String(), client: &http.Client{Transport: &http.Transport{}}}
 	var stopped bool
 	r.stop = func() error {
 		if stopped {
