@@ -36,6 +36,8 @@ type work struct {
 	offsets []int64 // of the items
 	split   splitter
 
+	envelope envelope
+
 	held int64 // bytes of body that count as in flight
 }
 
@@ -112,12 +114,12 @@ func (in *Input) fill(w *work, from io.Reader, wire *wire, hint int64) error {
 		return err
 	}
 	for {
-		if len(w.body) == cap(w.body) {
-			if err := in.hold(w, min(int64(2*cap(w.body)), limit+1)); err != nil {
+		if int64(len(w.body)) == w.held {
+			if err := in.hold(w, min(2*w.held, limit+1)); err != nil {
 				return err
 			}
 		}
-		n, err := from.Read(w.body[len(w.body):cap(w.body)])
+		n, err := from.Read(w.body[len(w.body):w.held])
 		w.body = w.body[:len(w.body)+n]
 		switch size := int64(len(w.body)); {
 		case size > limit:
@@ -134,7 +136,6 @@ func (in *Input) fill(w *work, from io.Reader, wire *wire, hint int64) error {
 
 // hold makes room for size bytes in w.body, if there is some left for all.
 func (in *Input) hold(w *work, size int64) error {
-	size = max(size, int64(cap(w.body)))
 	if in.inFlight.Add(size-w.held) > int64(in.config.MaxInFlight) {
 		in.inFlight.Add(w.held - size)
 		return errBusy
@@ -177,12 +178,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	due := w.most
-	if w.rate > 0 {
-		due = min(due, grace+time.Duration(float64(w.n.Load())/float64(w.rate)*float64(time.Second)))
-	}
 	// Without deadlines, as in a test's recorder, the body is just read.
-	w.ctl.SetReadDeadline(w.start.Add(due))
+	w.ctl.SetReadDeadline(w.start.Add(w.due()))
 	n, err := w.r.Read(p)
 	if w.n.Add(int64(n)) > w.limit {
 		w.err = errTooLarge
@@ -197,6 +194,15 @@ func (w *wire) Read(p []byte) (int, error) {
 		return n, err
 	}
 	return n, w.err
+}
+
+// due is how long after the start the next byte must come.
+func (w *wire) due() time.Duration {
+	if w.rate == 0 {
+		return w.most
+	}
+	earned := float64(w.n.Load()) / float64(w.rate) * float64(time.Second)
+	return min(w.most, grace+time.Duration(min(earned, float64(time.Hour))))
 }
 
 // blame finds the cause of a decompressor's error.

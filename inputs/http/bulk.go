@@ -188,22 +188,24 @@ func quoted(value []byte) []byte {
 // log, which refuses it and keeps it.
 func (w *work) document(a *action, doc []byte) {
 	doc = bytes.TrimSpace(doc)
-	if doc[0] != '{' || !json.Valid(doc) {
+	var id, time, ecsTime []byte
+	end, ok := 0, false
+	if doc[0] == '{' {
+		end, ok = scanObject(doc, 0, maxDepth, func(key, value []byte) {
+			switch {
+			case cjson.KeyIs(key, "event_id"):
+				id = value
+			case cjson.KeyIs(key, "timestamp"):
+				time = value
+			case string(key) == "@timestamp":
+				ecsTime = value
+			}
+		})
+	}
+	if !ok || end != len(doc) {
 		w.items = append(w.items, doc)
 		return
 	}
-	var id, time, ecsTime []byte
-	cjson.Walk(doc, func(key, value []byte) bool {
-		switch {
-		case cjson.KeyIs(key, "event_id"):
-			id = value
-		case cjson.KeyIs(key, "timestamp"):
-			time = value
-		case string(key) == "@timestamp":
-			ecsTime = value
-		}
-		return true
-	})
 	if a.id == nil && !cjson.IsAbsent(id) && id[0] != '{' && id[0] != '[' {
 		a.id = quoted(id)
 	}

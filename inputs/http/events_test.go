@@ -5,9 +5,11 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -335,5 +337,38 @@ func TestStopAnswersWhatIsUnderWay(t *testing.T) {
 	}
 	if len(r.sink.Lines()) != 1 {
 		t.Error("the event is not in the log")
+	}
+}
+
+func TestMinRate(t *testing.T) {
+	f := func(n, rate int64, want time.Duration) {
+		t.Helper()
+		w := wire{rate: rate, most: time.Minute}
+		w.n.Store(n)
+		if got := w.due(); got != want {
+			t.Errorf("after %d bytes at %d a second: %v, want %v", n, rate, got, want)
+		}
+	}
+	f(0, 1000, grace)
+	f(10_000, 1000, grace+10*time.Second)
+	f(1<<40, 1000, time.Minute)
+	f(0, 0, time.Minute)
+}
+
+func TestAPanicEndsOneRequest(t *testing.T) {
+	r := start(t, nil)
+	var once sync.Once
+	r.sink.Seen = func(agent.Batch) { once.Do(func() { panic("oops") }) }
+	req, _ := http.NewRequest("POST", r.url+"/v1/events", io.NopCloser(strings.NewReader(`{}`)))
+	req.Header.Set("Authorization", "Bearer T0K")
+	if resp, err := r.client.Do(req); err == nil {
+		resp.Body.Close()
+		t.Errorf("an answer: %d", resp.StatusCode)
+	}
+	if status, text := r.post("/v1/events", `{}`); status != 200 {
+		t.Errorf("the next request: %d %s", status, text)
+	}
+	if n := r.in.env.Counter("panics_total").Get(); n != 1 {
+		t.Errorf("%d panics are counted", n)
 	}
 }

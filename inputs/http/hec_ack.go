@@ -114,8 +114,7 @@ func isGUID(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		hex := '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-		if hyphen != (c == '-') || !hyphen && !hex {
+		if hyphen != (c == '-') || !hyphen && !isHex(c) {
 			return false
 		}
 	}

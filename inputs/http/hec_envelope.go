@@ -2,7 +2,6 @@ package http
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -32,42 +31,36 @@ func (in *Input) envelopes(w *work) badObject {
 	if array {
 		at++
 	}
-	rest := body[at:]
 	for n := 0; ; n++ {
-		obj, after, err := w.split.next(rest)
+		at = skipSpace(body, at)
 		switch {
-		case array && err != nil && n == 0 && endsArray(rest):
+		case array && n == 0 && endsArray(body[at:]), !array && at == len(body):
 			return badObject{}
-		case err != nil, array && obj == nil:
-			return broken(n, rest)
-		case obj == nil:
-			return badObject{}
+		case at == len(body) || body[at] != '{':
+			return broken(n, body[at:])
 		case n == in.config.MaxEvents:
 			return badObject{code: 6, number: n}
 		}
-		if code := in.envelope(w, obj); code != 0 {
+		size, code := in.envelope(w, body[at:])
+		if code != 0 {
 			bad := badObject{code: code, number: n}
-			switch {
-			case code != 6:
-			case obj[0] == '{':
-				bad.refused = refusal(obj)
-			default:
-				return broken(n, rest)
+			if code == 6 {
+				bad.refused = w.cutObject(body[at:])
 			}
 			return bad
 		}
-		rest = after
+		at += size
 		if !array {
 			continue
 		}
-		at := skipSpace(rest, 0)
+		at = skipSpace(body, at)
 		switch {
-		case at < len(rest) && rest[at] == ',':
-			rest = rest[at+1:]
-		case endsArray(rest):
+		case at < len(body) && body[at] == ',':
+			at++
+		case endsArray(body[at:]):
 			return badObject{}
 		default:
-			return broken(n+1, rest)
+			return broken(n+1, body[at:])
 		}
 	}
 }
@@ -76,6 +69,14 @@ func (in *Input) envelopes(w *work) badObject {
 func endsArray(b []byte) bool {
 	at := skipSpace(b, 0)
 	return at < len(b) && b[at] == ']' && skipSpace(b, at+1) == len(b)
+}
+
+// cutObject is the object that b begins with, if it has an end, else its first line.
+func (w *work) cutObject(b []byte) agent.Refusal {
+	if end, err := w.split.end(b, 0); err == nil {
+		return refusal(b[:end])
+	}
+	return broken(0, b).refused
 }
 
 // broken is text that is no JSON. Up to its first line break it is kept; what
@@ -93,21 +94,22 @@ func refusal(text []byte) agent.Refusal {
 type envelope struct {
 	time, host, event, fields []byte
 	rest                      []byte // other members, as JSON, for hec
+
+	eventTime, eventSource, eventHEC bool // what the event has itself
 }
 
-// envelope appends the event that obj carries to w's items. The code is
-// Splunk's for what is wrong with it, or 0.
-func (in *Input) envelope(w *work, obj []byte) (code int) {
-	if obj[0] != '{' || len(obj) > int(in.config.MaxEvent) || !json.Valid(obj) || tooDeep(obj, maxDepth+1) {
-		return 6
-	}
-	var e envelope
+// envelope appends the event that the object at the beginning of b carries to
+// w's items. The size is the object's; the code is Splunk's for what is wrong
+// with it, or 0.
+func (in *Input) envelope(w *work, b []byte) (size, code int) {
+	e := &w.envelope
+	*e = envelope{}
 	start := len(w.arena)
-	cjson.Walk(obj, func(key, value []byte) bool {
+	size, ok := scanObject(b, 0, maxDepth+1, func(key, value []byte) {
 		switch {
-		case string(value) == "null" && string(key) != "event":
 		case cjson.KeyIs(key, "event"):
 			e.event = value
+		case string(value) == "null":
 		case cjson.KeyIs(key, "time"):
 			e.time = value
 		case cjson.KeyIs(key, "host"):
@@ -117,21 +119,41 @@ func (in *Input) envelope(w *work, obj []byte) (code int) {
 		default:
 			w.arena = appendMember(w.arena, start, key, value)
 		}
-		return true
 	})
+	if !ok || size > int(in.config.MaxEvent) {
+		return size, 6
+	}
 	e.rest = w.arena[start:len(w.arena):len(w.arena)]
 	switch {
 	case e.event == nil:
-		return 12
+		return size, 12
 	case blankEvent(e.event):
-		return 13
+		return size, 13
 	case !goodTime(e.time), !goodFields(e.fields):
-		return 15
+		return size, 15
 	}
 	start = len(w.arena)
 	w.arena = e.appendEvent(w.arena)
 	w.items = append(w.items, w.arena[start:len(w.arena):len(w.arena)])
-	return 0
+	return size, 0
+}
+
+// look finds out what the event has itself.
+func (e *envelope) look() {
+	if e.time == nil && e.host == nil && e.fields == nil && len(e.rest) == 0 {
+		return // nothing to add, so it does not matter
+	}
+	cjson.Walk(e.event, func(key, value []byte) bool {
+		switch {
+		case cjson.KeyIs(key, "timestamp"):
+			e.eventTime = !cjson.IsAbsent(value)
+		case cjson.KeyIs(key, "source"):
+			e.eventSource = !cjson.IsAbsent(value)
+		case cjson.KeyIs(key, "hec"):
+			e.eventHEC = true
+		}
+		return true
+	})
 }
 
 // appendMember appends a member of an object whose members begin at start.
@@ -146,37 +168,30 @@ func appendMember(b []byte, start int, key, value []byte) []byte {
 // appendEvent appends the event: the object in it, or a message of what else
 // is in it, and what the envelope adds.
 func (e *envelope) appendEvent(b []byte) []byte {
-	hasTime, hasSource, hec := false, false, "hec"
 	start := len(b)
 	if e.event[0] == '{' {
-		cjson.Walk(e.event, func(key, value []byte) bool {
-			switch {
-			case cjson.KeyIs(key, "timestamp"):
-				hasTime = !cjson.IsAbsent(value)
-			case cjson.KeyIs(key, "source"):
-				hasSource = !cjson.IsAbsent(value)
-			case cjson.KeyIs(key, "hec"):
-				hec = "hec_envelope" // the event's own stays untouched
-			}
-			return true
-		})
+		e.look()
 		b = append(b, bytes.TrimRight(e.event[:len(e.event)-1], " \t\r\n")...)
 	} else {
 		b = append(append(b, `{"message":`...), e.event...)
 	}
 	text := e.host != nil && e.host[0] == '"' && !cjson.IsAbsent(e.host)
-	if e.time != nil && !hasTime {
+	if e.time != nil && !e.eventTime {
 		b = appendMember(b, start, []byte("timestamp"), e.time)
 		e.time = nil
 	}
-	if text && !hasSource {
+	if text && !e.eventSource {
 		b = appendMember(b, start, []byte("source"), e.host)
 		e.host = nil
 	}
 	if e.time == nil && e.host == nil && e.fields == nil && len(e.rest) == 0 {
 		return append(b, '}')
 	}
-	b = append(append(append(b, `,"`...), hec...), `":{`...)
+	if e.eventHEC {
+		b = append(b, `,"hec_envelope":{`...) // the event's own hec stays untouched
+	} else {
+		b = append(b, `,"hec":{`...)
+	}
 	start = len(b)
 	for _, m := range []struct {
 		key   string
@@ -200,7 +215,10 @@ func goodTime(v []byte) bool {
 	if v == nil {
 		return true
 	}
-	text := cjson.Text(nil, v)
+	text := v
+	if v[0] == '"' {
+		text = v[1 : len(v)-1]
+	}
 	for _, c := range text {
 		if (c < '0' || c > '9') && c != '.' && c != '-' {
 			return false
@@ -235,24 +253,6 @@ func blankEvent(v []byte) bool {
 		return skipSpace(v, 1) == len(v)-1
 	}
 	return string(v) == "null"
-}
-
-// tooDeep reports whether brackets of the valid value v are nested more than limit deep.
-func tooDeep(v []byte, limit int) bool {
-	depth := 0
-	for i := 0; i < len(v); i++ {
-		switch v[i] {
-		case '"':
-			i = stringEnd(v, i+1) - 1
-		case '{', '[':
-			if depth++; depth > limit {
-				return true
-			}
-		case '}', ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // takeRaw makes a message of each line. What the query says of host, time and

@@ -3,6 +3,7 @@ package http
 import (
 	"errors"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const retryAfter = "5"
 
 // ServeHTTP finds the dialect.
 func (in *Input) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	defer in.caught()
 	path := req.URL.Path
 	a := &answer{ResponseWriter: rw, status: http.StatusOK}
 	// Also for what is read behind the back of a handler that takes no body.
@@ -42,6 +44,18 @@ func (in *Input) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		a.json(http.StatusNotFound, problem("there is nothing at this path"))
 	}
 	in.env.Counter("requests_total", "dialect", dialect, "result", resultOf(a.status)).Inc()
+}
+
+// caught ends a request whose handler has panicked: without an answer, so that
+// the client sends it again, and without ending the others.
+func (in *Input) caught() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	in.env.Counter("panics_total").Inc()
+	in.env.Log.Error("a request made the input panic", "panic", v, "stack", string(debug.Stack()))
+	panic(http.ErrAbortHandler)
 }
 
 // resultOf is a status as a label.

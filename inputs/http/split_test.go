@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -112,6 +113,23 @@ func stream(text []byte) (values [][]byte, ok bool) {
 	}
 }
 
+// FuzzScan holds the scanner to encoding/json.
+func FuzzScan(f *testing.F) {
+	for _, s := range []string{`{"a":[1,-2.5e+3,"x\u00e9\n",null,true,{}]}`, `{"a"}`, `[1,]`, `01`, `"\x"`, "\"\xff\"", ``, `-`, `1.`, `nul`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{")) >= 1000 {
+			return
+		}
+		end, ok := scanValue(b, skipSpace(b, 0), 1000)
+		ok = ok && skipSpace(b, end) == len(b)
+		if want := json.Valid(b); ok != want {
+			t.Errorf("%q: %v, encoding/json says %v", b, ok, want)
+		}
+	})
+}
+
 // FuzzEnvelopes: every event that comes out is one valid object, whatever goes in.
 func FuzzEnvelopes(f *testing.F) {
 	for _, s := range []string{`{"event":{"a":1},"time":1,"host":"h","fields":{"a":"b"},"index":"i"}`, `[{"event":"x"},{"event":1}]`, `{"event":{"hec":1,"source":""},"x\u0022":1}`, `{"event":1}{"event":`, "[", `{"\u0065vent":1}`} {
@@ -185,7 +203,11 @@ func BenchmarkPost(b *testing.B) {
 	}
 	array := append(append([]byte("["), bytes.ReplaceAll(bytes.TrimSpace(body), []byte("\n"), []byte(","))...), ']')
 	hec := append(bytes.ReplaceAll(append([]byte(`{"time":1761739200.000,"event":`), bytes.TrimSpace(body)...), []byte("\n"), []byte("}\n{\"time\":1761739200.000,\"event\":")), '}')
-	bulk := append(bytes.ReplaceAll(append([]byte("{\"create\":{\"_index\":\"a\",\"_id\":\"1\"}}\n"), bytes.TrimSpace(body)...), []byte("\n{\"event"), []byte("\n{\"create\":{\"_index\":\"a\",\"_id\":\"1\"}}\n{\"event")), '\n')
+	var bulk []byte
+	for i, line := range bytes.SplitAfter(bytes.TrimSpace(body), []byte("\n")) {
+		bulk = fmt.Appendf(bulk, "{\"create\":{\"_index\":\"zerotrust-events\",\"_id\":\"EVT-%d\"}}\n%s", i, line)
+	}
+	bulk = append(bulk, '\n')
 	for _, c := range []struct {
 		name, path string
 		body       []byte
