@@ -257,3 +257,31 @@ func (r *recorder) Write(ctx context.Context, events []agent.Event) error {
 	}
 	return r.fakeEncoder.Write(ctx, events)
 }
+
+// TestOrderOfTheRest: what a target puts off is not overtaken where order is kept.
+func TestOrderOfTheRest(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.cfg.Concurrency = 1
+		b.cfg.Batch.MaxEvents = 10
+		n := 0
+		b.fake.set(func(events []agent.Event) error {
+			if n++; n > 1 {
+				return nil
+			}
+			var failed []agent.EventError
+			for i := range events[4:] {
+				failed = append(failed, agent.EventError{Index: 4 + i, Err: agent.After(5*time.Second, errors.New("429"))})
+			}
+			return &agent.PartialError{Failed: failed}
+		})
+		b.log.put(nil, events(0, 50, "good")...)
+		b.start()
+		within(time.Minute)
+		for i, id := range b.fake.order {
+			if id != fmt.Sprintf("id-%d", i) {
+				t.Fatalf("order = %v", b.fake.order)
+			}
+		}
+		b.counts(wal.Counts{Sent: 50})
+	})
+}

@@ -377,3 +377,67 @@ func TestLedgerSpeaks(t *testing.T) {
 		}
 	})
 }
+
+// TestRetryBeforeTheCursor: an event is in the failed store before the cursor
+// passes it, and can leave it again before that. It is counted once all the same.
+func TestRetryBeforeTheCursor(t *testing.T) {
+	setup := func(b *bench) (mended, down *bool) {
+		mended, down = new(bool), new(bool)
+		*down = true
+		b.cfg.Concurrency = 2
+		b.cfg.Batch.MaxEvents = 5
+		b.fake.set(func(events []agent.Event) error {
+			switch {
+			case *down && string(events[0].ID) == "id-0":
+				return &agent.PartialError{Failed: []agent.EventError{{Index: 0, Err: agent.After(time.Hour, errors.New("busy"))}}}
+			case !*mended:
+				return typed("bad", agent.Permanent(errSaid))(events)
+			}
+			return nil
+		})
+		batch := events(0, 10, "good")
+		batch[7] = event(7, "bad")
+		b.log.put(nil, batch...)
+		b.log.put(nil, event(10, "bad")) // a batch of its own, when the linger is over
+		b.start()
+		within(5 * time.Second)
+		return mended, down
+	}
+	retry := func(b *bench) {
+		b.t.Helper()
+		if sent, failed, err := b.runner.RetryFailed(b.t.Context(), FailedFilter{}); sent != 2 || failed != 0 || err != nil {
+			b.t.Errorf("RetryFailed = %d, %d, %v", sent, failed, err)
+		}
+		if c := b.cursor.Counts(); c != (wal.Counts{}) {
+			b.t.Errorf("counts = %+v before the cursor moved", c)
+		}
+	}
+	inBubble(t, "then it passes", func(t *testing.T, b *bench) {
+		mended, down := setup(b)
+		*mended = true
+		b.fake.set(func(events []agent.Event) error {
+			if *down && string(events[0].ID) == "id-0" {
+				return agent.After(time.Hour, errors.New("busy"))
+			}
+			return nil
+		})
+		retry(b)
+		*down = false
+		within(2 * time.Hour)
+		b.counts(wal.Counts{Sent: 11})
+	})
+	inBubble(t, "then it starts again", func(t *testing.T, b *bench) {
+		mended, down := setup(b)
+		*mended = true
+		retry(b)
+		*mended = false
+		b.stop()
+		*down = false
+		b.start()
+		within(time.Minute)
+		b.counts(wal.Counts{Sent: 9, Failed: 2})
+		if b.failed.Len() != 2 {
+			t.Errorf("%d entries", b.failed.Len())
+		}
+	})
+}

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"testing"
@@ -108,76 +107,5 @@ func TestWithTheLog(t *testing.T) {
 		if out.got(i) != 1 {
 			t.Fatalf("event %d was taken %d times", i, out.got(i))
 		}
-	}
-}
-
-// A null output takes everything; an encoder that copies the body stands for a codec.
-type null struct{}
-
-func (null) Write(context.Context, []agent.Event) error { return nil }
-
-type nullEncoder struct{ null }
-
-func (nullEncoder) Encode(dst []byte, e *agent.Event) ([]byte, error) {
-	return append(dst, e.Body...), nil
-}
-
-// BenchmarkRunner takes events of 500 bytes through decoding, filter, batch and commit.
-func BenchmarkRunner(b *testing.B) {
-	for _, c := range []struct {
-		name   string
-		out    agent.Output
-		filter Filter
-		size   int
-	}{
-		{"null", null{}, Filter{}, 500},
-		{"encoder", nullEncoder{}, Filter{}, 500},
-		{"small", null{}, Filter{}, 100},
-		{"half filtered", null{}, Filter{EventTypes: []string{"anomaly"}}, 500},
-		{"all filtered", null{}, Filter{EventTypes: []string{"alert"}}, 500},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			l := openLog(b, b.TempDir())
-			defer l.Close()
-			cur := l.Cursor("siem", true)
-			block := make([]agent.Event, 2000)
-			for i := range block {
-				block[i] = event(i, []string{"anomaly", "telemetry"}[i%2])
-				body := fmt.Appendf(nil, `{"event_id":"id-%d","event_type":%q,"pad":"`, i, block[i].Type)
-				for len(body) < c.size-2 {
-					body = append(body, 'x')
-				}
-				block[i].Body = append(body, `"}`...)
-			}
-			n := 0
-			for n < b.N {
-				appendTo(b, l, nil, block...)
-				n += len(block)
-			}
-			cfg := DefaultConfig()
-			cfg.Filter = c.filter
-			log := slog.New(slog.NewTextHandler(io.Discard, nil))
-			s, err := OpenFailed(FailedOptions{Dir: b.TempDir(), Cursor: cur, Log: log})
-			if err != nil {
-				b.Fatal(err)
-			}
-			r := New(Options{Name: "siem", Config: cfg, Output: c.out, Cursor: cur, Source: FromLog(l, cur), Failed: s,
-				Env: agent.Env{Name: "siem", Kind: "output", Log: log, Metrics: metrics.NewSet()}})
-			ctx, cancel := context.WithCancel(context.Background())
-			done := make(chan error)
-			b.ReportAllocs()
-			b.ResetTimer()
-			go func() { done <- r.Run(ctx) }()
-			if err := r.Drain(context.Background()); err != nil {
-				b.Fatal(err)
-			}
-			b.StopTimer()
-			b.ReportMetric(float64(n)/b.Elapsed().Seconds()/1e6, "Mev/s")
-			cancel()
-			<-done
-			if n := unaccounted(cur); n != 0 {
-				b.Fatalf("unaccounted = %d", n)
-			}
-		})
 	}
 }
