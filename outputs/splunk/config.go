@@ -26,7 +26,7 @@ type Config struct {
 	httpx.Config `yaml:",inline"`
 
 	Token        agent.Secret      `yaml:"token" required:"true" example:"${file:/etc/siemd/hec.token}" doc:"HEC token."`
-	Index        string            `yaml:"index" example:"zerotrust" doc:"Index: fixed, or with values of the event behind a fixed beginning, as in zt-{event_type}; default: the token's."`
+	Index        string            `yaml:"index" example:"zerotrust" doc:"Index: fixed, or with values of the event behind a fixed beginning, as in zt-{event_type}; empty: the token's."`
 	IndexDefault string            `yaml:"index_default" example:"zerotrust" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index."`
 	Sourcetype   string            `yaml:"sourcetype" example:"_json" doc:"Sourcetype; may hold {event_type} behind a fixed beginning."`
 	Source       string            `yaml:"source" example:"zerotrust:{event_type}" doc:"Source; default: the identity's app, a colon and the event type."`
@@ -37,7 +37,7 @@ type Config struct {
 }
 
 // Defaults is the config of an output of which only endpoint and token are given.
-var Defaults = Config{Config: httpx.Defaults, Sourcetype: "_json", Mode: "event"}
+var Defaults = Config{Config: httpx.Defaults, Index: "zerotrust", Sourcetype: "_json", Mode: "event"}
 
 // Validate reports values that no request could be made of.
 func (c Config) Validate() error {

@@ -308,8 +308,8 @@ func TestRequests(t *testing.T) {
 		t.Errorf("raw mode has the channel %q", channel)
 	}
 	f(func(c *Config) { c.Endpoint[0] += "/services/collector" }, "/services/collector/event", "",
-		`{"time":1761739200.000,"host":"zerotrust-platform","source":"zerotrust:anomaly","sourcetype":"_json","event":{"event_id":"E0","event_type":"anomaly"}}`+"\n"+
-			`{"time":1761739200.000,"host":"zerotrust-platform","source":"zerotrust:anomaly","sourcetype":"_json","event":{"event_id":"E1","event_type":"anomaly"}}`+"\n")
+		`{"time":1761739200.000,"host":"zerotrust-platform","source":"zerotrust:anomaly","sourcetype":"_json","index":"zerotrust","event":{"event_id":"E0","event_type":"anomaly"}}`+"\n"+
+			`{"time":1761739200.000,"host":"zerotrust-platform","source":"zerotrust:anomaly","sourcetype":"_json","index":"zerotrust","event":{"event_id":"E1","event_type":"anomaly"}}`+"\n")
 }
 
 func TestEmptyEventIsRefused(t *testing.T) {
