@@ -51,10 +51,12 @@ func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 	h.tooKinds = l.table.over
 	h.kinds = l.table.list
 
-	// The payload comes first, since the header holds its checksum.
-	l.payload, h.codec = compress(l.payload[:0], l.codec, raw.b)
-	h.stored, h.crc = uint32(len(l.payload)), checksum(l.payload)
-	l.entry = append(appendHeader(l.entry[:0], &h), l.payload...)
+	// The header's size does not depend on the payload, what it says does.
+	l.entry = appendHeader(l.entry[:0], &h)
+	l.entry, h.codec = compress(l.entry, l.codec, raw.b)
+	payload := l.entry[h.size:]
+	h.stored, h.crc = uint32(len(payload)), checksum(payload)
+	seal(l.entry[:h.size], &h)
 
 	h.kinds = cloneKinds(h.kinds) // the table is reused
 	if h.tooKinds {

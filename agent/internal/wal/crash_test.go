@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		crashChild(dir)
 		return
 	}
+	if dir := os.Getenv(memoryEnv); dir != "" {
+		memoryChild(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 

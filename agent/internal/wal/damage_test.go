@@ -85,7 +85,7 @@ func newSample(t testing.TB, compression string, puts []int) *sample {
 		t.Fatal(err)
 	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == "ballast" {
 			return err
 		}
 		rel, _ := filepath.Rel(dir, path)

@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"unsafe"
 
 	"github.com/adrian207/siemd/agent"
@@ -23,6 +24,7 @@ var errBadEvent = errors.New("a stored event does not decode")
 // event's times are stored relative to.
 func appendEvent(dst []byte, e *agent.Event, base int64) []byte {
 	at := len(dst)
+	dst = slices.Grow(dst, len(e.Body)+len(e.ID)+len(e.Type)+len(e.Source)+8*binary.MaxVarintLen64)
 	dst = append(dst, byte(e.Severity)&severityBits)
 	dst = binary.AppendVarint(dst, e.Time-base)
 	dst = binary.AppendVarint(dst, e.Received-base)

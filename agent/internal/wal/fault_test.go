@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -56,7 +57,7 @@ func halfWrite(path string) {
 // may fail as often as the fault says.
 func workload(t testing.TB, what, dir string, f *faulty) *Log {
 	t.Helper()
-	o := Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", disk: &disk{fault: f.fault}}
+	o := Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", fullWait: time.Millisecond, disk: &disk{fault: f.fault}}
 	openAgain := func() *Log {
 		for range f.times + 1 {
 			l, err := Open(o)
@@ -129,7 +130,7 @@ func TestNthFailure(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			step := 1
 			if !torture && k.match == nil {
-				step = 5
+				step = 7
 			}
 			dir := fastDir(t)
 			for n := 1; ; n += step {
@@ -175,7 +176,7 @@ func TestLyingWrite(t *testing.T) {
 	for n := 1; n <= 30; n++ {
 		dir := fastDir(t)
 		f := &faulty{n: n, times: 1, err: errLie, match: func(op, _ string) bool { return op == "write" }}
-		o := Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", disk: &disk{fault: f.fault}}
+		o := Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", fullWait: time.Millisecond, disk: &disk{fault: f.fault}}
 		l := open(t, o)
 		l.Cursor("c", true)
 		want := 0

@@ -70,20 +70,7 @@ func (h *header) entrySize() int64 { return int64(h.size) + int64(h.stored) }
 // appendHeader appends the encoded header to dst, ready to be followed by the payload.
 func appendHeader(dst []byte, h *header) []byte {
 	start := len(dst)
-	var fixed [fixedHeader]byte
-	copy(fixed[:], magic)
-	fixed[12] = version
-	fixed[13] = h.codec
-	le := binary.LittleEndian
-	le.PutUint64(fixed[16:], h.number)
-	le.PutUint64(fixed[24:], h.first)
-	le.PutUint32(fixed[32:], h.count)
-	le.PutUint32(fixed[36:], h.raw)
-	le.PutUint32(fixed[40:], h.stored)
-	le.PutUint32(fixed[44:], h.crc)
-	le.PutUint64(fixed[48:], uint64(h.time))
-	le.PutUint64(fixed[56:], h.durable)
-	dst = append(dst, fixed[:]...)
+	dst = append(dst, make([]byte, fixedHeader)...)
 	if len(h.inputs) > 0 {
 		dst = appendField(dst, fieldInputs, func(b []byte) []byte { return appendStrings(b, h.inputs) })
 	}
@@ -97,9 +84,25 @@ func appendHeader(dst []byte, h *header) []byte {
 		dst = appendField(dst, fieldMarks, func(b []byte) []byte { return appendMarks(b, h.marks) })
 	}
 	h.size = len(dst) - start
-	le.PutUint32(dst[start+8:], uint32(h.size))
-	le.PutUint32(dst[start+4:], checksum(dst[start+8:]))
+	seal(dst[start:], h)
 	return dst
+}
+
+// seal writes the fixed part of the encoded header b, and its checksum.
+func seal(b []byte, h *header) {
+	le := binary.LittleEndian
+	copy(b, magic)
+	le.PutUint32(b[8:], uint32(h.size))
+	b[12], b[13] = version, h.codec
+	le.PutUint64(b[16:], h.number)
+	le.PutUint64(b[24:], h.first)
+	le.PutUint32(b[32:], h.count)
+	le.PutUint32(b[36:], h.raw)
+	le.PutUint32(b[40:], h.stored)
+	le.PutUint32(b[44:], h.crc)
+	le.PutUint64(b[48:], uint64(h.time))
+	le.PutUint64(b[56:], h.durable)
+	le.PutUint32(b[4:], checksum(b[8:]))
 }
 
 // appendField appends number, length and value. The length has four bytes, so

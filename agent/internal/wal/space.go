@@ -70,7 +70,7 @@ func (l *Log) waitForRoom() {
 		l.mu.Unlock()
 		wake(l.wakeKeeper)
 	}
-	t := time.NewTimer(fullTick)
+	t := time.NewTimer(min(fullTick, l.opts.fullWait))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -96,7 +96,6 @@ func (l *Log) lookAtSpace() {
 // at the space, once a second.
 func (l *Log) keep() {
 	defer close(l.keeperEnded)
-	l.takeBallast()
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	failing := ""

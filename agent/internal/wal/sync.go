@@ -101,7 +101,7 @@ func (l *Log) write(w *written) {
 	size := int64((bits.Len64(uint64(len(l.entry))|1)+6)/7) + int64(len(l.entry))
 	err := l.disk.do("write", tail.path, func() error { return l.tw.Write(w.block.header.number, l.entry) })
 	if cap(l.entry) > 4<<20 {
-		l.entry, l.payload = nil, nil
+		l.entry = nil // one huge block must not stay in memory for ever
 	}
 	w.seg, w.end = tail, tail.written+size
 	w.block.seg, w.block.begin, w.block.end = tail, tail.written, w.end
@@ -358,14 +358,14 @@ func (l *Log) reopen() bool {
 	l.failAllLocked(cause)
 	l.announceLocked()
 	l.mu.Unlock()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := l.tryReopen()
 		l.mu.Lock()
 		if err == nil {
 			again := l.trouble != nil
 			l.poison, l.trouble = nil, nil
 			if noSpace(cause) {
-				l.full.until = time.Now().Add(tick)
+				l.full.until = time.Now().Add(l.opts.fullWait)
 				l.full.err = fmt.Errorf("%w: %w", agent.ErrFull, cause)
 			}
 			l.admitLocked()

@@ -25,13 +25,14 @@ type Options struct {
 	Sync         string        // "always" (default): an acknowledged event is fsynced; "interval": it is written, and fsynced soon
 	SyncInterval time.Duration // for "interval"; default 100 ms
 	Compression  string        // "s2" (default), "zstd", "none"
-	SegmentSize  int           // in bytes, overshot by at most one block; default 8 MiB, at most MaxSize/8
+	SegmentSize  int           // in bytes, overshot by at most one block; default 4 MiB, at most MaxSize/8
 
 	Log     *slog.Logger
 	Metrics *metrics.Set
 	Now     func() time.Time
 
-	disk *disk // nil: the real one
+	disk     *disk         // nil: the real one
+	fullWait time.Duration // how long nothing is tried after the disk said that it is full; 0: a second
 }
 
 const (
@@ -52,9 +53,9 @@ type Log struct {
 	lock  *os.File
 
 	// Used by the committer only.
-	tw             *twal.Log
-	entry, payload []byte // of the block being built; reused
-	table          kindTable
+	tw    *twal.Log
+	entry []byte // the block being built; reused
+	table kindTable
 
 	wakeCommitter, wakeSyncer, wakeKeeper chan struct{} // capacity 1
 
@@ -147,7 +148,7 @@ func newLog(o Options) (*Log, error) {
 		o.MaxSize = 4 << 30
 	}
 	if o.SegmentSize <= 0 {
-		o.SegmentSize = 8 << 20
+		o.SegmentSize = 4 << 20
 	}
 	o.SegmentSize = max(min(o.SegmentSize, int(o.MaxSize/8)), 4<<10)
 	if o.SyncInterval <= 0 {
@@ -158,6 +159,9 @@ func newLog(o Options) (*Log, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.fullWait == 0 {
+		o.fullWait = tick
 	}
 	if o.disk == nil {
 		o.disk = new(disk)
