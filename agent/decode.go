@@ -23,6 +23,7 @@ import (
 //	doc:"..."       a sentence for people: what it does, and its unit
 //	oneof:"a|b"     the only values that a string, or each string of a list, may have
 //	required:"true" must be given and not be empty
+//	replaces:"key"  if given, that required key need not be
 //	example:"..."   a correct value, for hints
 //
 // A scalar is taken for a list of one. A target with a Validate() error method
@@ -129,8 +130,14 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 			d.value(value, fields[at].value, fields[at].tag)
 		}
 	}
+	replaced := map[string]bool{}
 	for _, f := range fields {
-		if f.tag.Get("required") == "true" && f.value.IsZero() {
+		if key := f.tag.Get("replaces"); key != "" && !f.value.IsZero() {
+			replaced[key] = true
+		}
+	}
+	for _, f := range fields {
+		if f.tag.Get("required") == "true" && f.value.IsZero() && !replaced[f.key] {
 			hint := ""
 			if ex := f.tag.Get("example"); ex != "" {
 				hint = fmt.Sprintf("for example %s: %s", f.key, ex)

@@ -71,6 +71,12 @@ type Prober interface {
 	Probe(ctx context.Context, report func(Step)) error
 }
 
+// A Setupper is an Output that can prepare its target, as with an index
+// template. It is called only when a person asks, and may be repeated.
+type Setupper interface {
+	Setup(ctx context.Context, report func(Step)) error
+}
+
 // A Step is one check of a probe: what was tried, how it went and how to mend it.
 type Step struct {
 	Name   string // "dns", "tcp", "tls", "auth", "permission", "event"

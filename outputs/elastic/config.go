@@ -33,7 +33,10 @@ type Config struct {
 	DataStream   string       `yaml:"data_stream" example:"logs-zerotrust.{event_type}-default" doc:"Name of a data stream to write to, in place of index; or true if index names one."`
 	Pipeline     string       `yaml:"pipeline" example:"zerotrust" doc:"Ingest pipeline."`
 	Routing      string       `yaml:"routing" example:"{source}" doc:"Routing to a shard: fixed, or {source}."`
+	CloudID      string       `yaml:"cloud_id" replaces:"endpoint" example:"prod:ZXhhbXBsZS5jb20kYWJj" doc:"Elastic Cloud id, in place of endpoint."`
 	Schema       string       `yaml:"schema" oneof:"ecs|raw" doc:"ecs: fields of the Elastic Common Schema with the event below them; raw: the event itself with an @timestamp."`
+
+	app string // the identity's, for the mapping of the original event
 }
 
 // Defaults is the config of an output of which only the endpoint is given.
@@ -41,6 +44,10 @@ var Defaults = Config{Config: httpx.Defaults, Op: "create", Schema: "ecs"}
 
 // Validate reports values that no request could be made of.
 func (c Config) Validate() error {
+	c, err := c.resolved()
+	if err != nil {
+		return err
+	}
 	errs := []error{c.Config.Validate()}
 	bad := func(key, hint, message string) {
 		errs = append(errs, &agent.KeyError{Key: key, Message: message, Hint: hint})
@@ -69,6 +76,28 @@ func (c Config) Validate() error {
 		errs = append(errs, &agent.KeyError{Key: key, Message: message})
 	}
 	return errors.Join(errs...)
+}
+
+// resolved is c with the endpoint that the cloud id stands for.
+func (c Config) resolved() (Config, error) {
+	switch {
+	case c.CloudID == "" && len(c.Endpoint) == 0:
+		return c, &agent.KeyError{Message: `key "endpoint" is missing`, Hint: "endpoint: https://elastic.example.com:9200, or cloud_id"}
+	case c.CloudID == "":
+		return c, nil
+	case len(c.Endpoint) > 0:
+		return c, &agent.KeyError{Key: "cloud_id", Message: "endpoint and cloud_id both say where to send", Hint: "remove one of them"}
+	}
+	url, err := cloudEndpoint(c.CloudID)
+	if err != nil {
+		return c, &agent.KeyError{Key: "cloud_id", Message: err.Error(), Hint: "copy it from the deployment's page: name:base64"}
+	}
+	c.Endpoint = []string{url}
+	return c, nil
+}
+
+func decodeBase64(s string) ([]byte, error) {
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 }
 
 // isStream reports whether events go to a data stream.

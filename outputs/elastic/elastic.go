@@ -38,6 +38,11 @@ type Output struct {
 
 // New makes an output of a valid config. It opens no connection.
 func New(c Config, env agent.Env) (*Output, error) {
+	c, err := c.resolved()
+	if err != nil {
+		return nil, err
+	}
+	c.app = env.Identity.App
 	repairs := new(fields.Repairs)
 	codec, err := c.codec(env.Identity, repairs)
 	if err != nil {
