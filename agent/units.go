@@ -100,7 +100,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 			continue
 		}
 		n, err := strconv.ParseFloat(strings.TrimSpace(num), 64)
-		if err != nil || n < 0 || n*float64(u.size) > math.MaxInt64/2 {
+		if err != nil || !(n >= 0 && n*float64(u.size) <= math.MaxInt64/2) {
 			break
 		}
 		*b = Bytes(n * float64(u.size))
