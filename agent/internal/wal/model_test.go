@@ -71,6 +71,13 @@ func (f *switchFault) fault(op, path string) error {
 	return nil
 }
 
+// set makes the next left operations of a kind fail.
+func (f *switchFault) set(op string, left int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.op, f.left = op, left
+}
+
 func (m *model) open() {
 	for range 20 {
 		l, err := Open(Options{Dir: m.dir, SegmentSize: 4 << 10, Compression: "none", disk: &disk{fault: m.fault.fault}})
@@ -262,7 +269,7 @@ func TestModel(t *testing.T) {
 		run++
 		m := &model{t: rt, dir: filepath.Join(base, fmt.Sprint(run)), fault: &switchFault{}, marks: map[string]string{}, cursors: map[string]*modelCursor{"a": {seq: 1}, "b": {seq: 1}}}
 		defer func() {
-			m.fault.left = 0
+			m.fault.set("", 0)
 			if m.l != nil {
 				m.close()
 			}
