@@ -3,13 +3,14 @@ package api
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
 // A caller is who sent a request, for the audit log.
 type caller struct {
-	Name    string // of the token, or of the user at the other end of the socket
-	Address string
-	scope   scope
+	supervisor.Actor // the name of the token, or the user at the other end of the socket
+	scope            scope
 }
 
 // authorize finds out who calls, and whether that one may.
@@ -34,7 +35,9 @@ func (s *Server) authorize(ln listening, c *call) *problem {
 	c.who.Name, c.who.scope = s.callers().caller(c.Request)
 	switch have := c.who.scope; {
 	case have == scopeNone:
-		s.failures.note(c.who.Address, s.now())
+		if n := s.failures.note(c.who.Address, s.now()); n > 0 {
+			s.auditFailure(c, n)
+		}
 		return unauthorized("this token is not known", "")
 	case have < want:
 		return fail(http.StatusForbidden, "this token may not do that", "its scope is read")
@@ -46,4 +49,16 @@ func unauthorized(title, detail string) *problem {
 	p := fail(http.StatusUnauthorized, title, "%s", detail)
 	p.header = [2]string{"WWW-Authenticate", "Bearer"}
 	return p
+}
+
+// auditFailure tells the audit log about wrong tokens from one address; the
+// further ones of the same minute come as a number with the next record.
+func (s *Server) auditFailure(c *call, n int) {
+	err := s.agent.Audit().Add(supervisor.AuditRecord{
+		Actor: "unknown", Address: c.who.Address, Action: "authenticate", Target: c.route.method + " " + c.route.path,
+		Result: "refused", Detail: fmt.Sprintf("%d wrong tokens", n),
+	})
+	if err != nil {
+		s.log.Error("a wrong token is not in the audit log", "address", c.who.Address, "err", err)
+	}
 }

@@ -62,8 +62,20 @@ var connectionRoutes = []route{
 		query: []parameter{{"enabled_only", "boolean", "Leave out those that are disabled."}}, serve: (*Server).listConnections,
 	},
 	{
+		method: "POST", path: prefix + "/connections", scope: scopeWrite, brief: "Make a connection.", body: connectionFields{}, answer: connectionObject{},
+		created: true, status: []int{409, 422}, serve: (*Server).createConnection,
+	},
+	{
 		method: "GET", path: prefix + "/connections/{id}", scope: scopeRead, brief: "One connection.", answer: connectionObject{}, status: []int{404},
 		serve: (*Server).getConnection,
+	},
+	{
+		method: "PUT", path: prefix + "/connections/{id}", scope: scopeWrite, brief: "Change any fields of a connection; *** keeps a secret.", body: connectionFields{},
+		answer: connectionObject{}, status: []int{404, 409, 412, 422}, serve: (*Server).updateConnection,
+	},
+	{
+		method: "DELETE", path: prefix + "/connections/{id}", scope: scopeWrite, brief: "Remove a connection. Its failed events stay until they are purged.", answer: deleteAnswer{},
+		query: []parameter{{"force", "boolean", "Also if events wait for it: they are given up."}}, status: []int{404, 409, 412}, serve: (*Server).deleteConnection,
 	},
 }
 
@@ -86,6 +98,7 @@ func (s *Server) getConnection(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.w.Header().Set("ETag", etag(conn.Config))
 	return c.json(http.StatusOK, objectOf(conn))
 }
 
@@ -99,11 +112,23 @@ func (s *Server) connection(c *call) (supervisor.Connection, error) {
 }
 
 func objectOf(c supervisor.Connection) connectionObject {
-	return connectionObject{
+	o := connectionObject{
 		ConnectionID: c.Config.Name, connectionFields: fieldsOf(c.Config),
 		HealthStatus: c.Health.Status, LastHealthCheck: moment(c.Checked), LastSuccess: moment(c.Health.LastSuccess),
 		LastError: text(c.Health.LastError), TotalEventsSent: c.Counts.Sent, TotalEventsFailed: c.Failed, ManagedBy: "file",
 	}
+	if m := c.Config.Managed; m != nil {
+		o.ManagedBy, o.CreatedAt, o.UpdatedAt = "api", moment(m.CreatedAt), moment(m.UpdatedAt)
+	}
+	return o
+}
+
+// etag changes with every change of the config, not with health and counts.
+func etag(o *config.Output) string {
+	if o.Managed != nil {
+		return `"` + o.Managed.Version + `"`
+	}
+	return `"` + o.Hash + `"`
 }
 
 const hidden = "***"
@@ -136,6 +161,15 @@ func fieldsOf(o *config.Output) connectionFields {
 		f.VerifySSL = v.Bool()
 	}
 	f.Endpoint, f.Port, f.UseSSL = place(o)
+	if m := o.Managed; m != nil {
+		f.Name = m.Name
+		if len(m.SeverityMapping) > 0 {
+			f.SeverityMapping = m.SeverityMapping
+		}
+		if sameHost(m.Endpoint, f.Endpoint) {
+			f.Endpoint = m.Endpoint
+		}
+	}
 	f.authOf(k)
 	f.Options = differences(reflect.ValueOf(k).Elem(), reflect.ValueOf(o.Spec.Config()).Elem(), "", shown)
 	for key, v := range differences(reflect.ValueOf(common), reflect.ValueOf(delivery.DefaultConfig()), "", shown) {
@@ -172,7 +206,12 @@ func (f *connectionFields) authOf(k any) {
 	}
 }
 
-func siemType(o *config.Output) string { return o.Kind }
+func siemType(o *config.Output) string {
+	if o.Managed != nil && kinds[o.Managed.SIEMType] == o.Kind {
+		return o.Managed.SIEMType
+	}
+	return o.Kind
+}
 
 // place is where an output sends to: the first endpoint, its port, and whether it is encrypted.
 func place(o *config.Output) (endpoint string, port *int, ssl bool) {
@@ -203,7 +242,7 @@ func place(o *config.Output) (endpoint string, port *int, ssl bool) {
 			ssl = u.Scheme == "https"
 			p := u.Port()
 			if p == "" {
-				p = map[bool]string{true: "443", false: "80"}[ssl]
+				p = strconv.Itoa(usualPort("http", ssl))
 			}
 			port = number(p)
 		}
@@ -245,4 +284,12 @@ func defaultPort(kind string, ssl bool) int {
 		return 514
 	}
 	return 0
+}
+
+// usualPort is defaultPort, or the scheme's.
+func usualPort(kind string, ssl bool) int {
+	if p := defaultPort(kind, ssl); p != 0 {
+		return p
+	}
+	return map[bool]int{true: 443, false: 80}[ssl]
 }

@@ -256,11 +256,16 @@ func (s *Server) retryFailed(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), wait)
 	defer cancel()
-	results, err := s.agent.RetryFailed(ctx, c.param("connection"), filter)
+	var a errandAnswer
+	err = s.agent.Audited(c.who.Actor, "retry-failed", c.param("connection"), func() (string, error) {
+		results, err := s.agent.RetryFailed(ctx, c.param("connection"), filter)
+		a = answerOf("failed", results)
+		return a.Message, err
+	})
 	if err != nil {
 		return err
 	}
-	return c.json(http.StatusOK, answerOf("failed", results))
+	return c.json(http.StatusOK, a)
 }
 
 func (s *Server) test(c *call) error {
@@ -332,12 +337,9 @@ func (s *Server) drain(c *call) error {
 }
 
 func (s *Server) reload(c *call) error {
-	r, err := s.agent.Reload(nil)
+	r, err := s.agent.Reload(c.who.Actor)
 	if err != nil {
-		if p := problemOf(err); p != nil {
-			return p
-		}
-		return &problem{Title: "the config was not applied, the old one runs on", Status: http.StatusUnprocessableEntity, Detail: err.Error()}
+		return err
 	}
 	return c.json(http.StatusOK, r)
 }

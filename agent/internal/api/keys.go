@@ -11,6 +11,9 @@ import (
 
 // lookup is the value at the dotted path of a config struct; false if it has no such key.
 func lookup(v reflect.Value, path string) (reflect.Value, bool) {
+	if !v.IsValid() {
+		return v, false
+	}
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return reflect.Value{}, false

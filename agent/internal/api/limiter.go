@@ -16,6 +16,9 @@ type failures struct {
 type attempts struct {
 	left float64
 	at   time.Time
+
+	told   time.Time // when the audit log was told
+	untold int       // failures since
 }
 
 const (
@@ -39,8 +42,8 @@ func (f *failures) wait(address string, now time.Time) time.Duration {
 	return time.Duration((1 - left) / failureRate * float64(time.Second))
 }
 
-// note takes down a failure.
-func (f *failures) note(address string, now time.Time) {
+// note takes down a failure, and says how many the audit log is to be told about now.
+func (f *failures) note(address string, now time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.by == nil {
@@ -57,6 +60,13 @@ func (f *failures) note(address string, now time.Time) {
 	}
 	a.left = min(failureBurst, a.left+now.Sub(a.at).Seconds()*failureRate) - 1
 	a.at = now
+	a.untold++
+	if now.Sub(a.told) < time.Minute {
+		return 0
+	}
+	n := a.untold
+	a.told, a.untold = now, 0
+	return n
 }
 
 // forgetLocked drops who has waited long enough, or all if that is nobody.

@@ -71,6 +71,8 @@ func problemOf(err error) *problem {
 		p       *problem
 		refused *supervisor.RefusedError
 		config  *supervisor.ConfigError
+		build   *supervisor.BuildError
+		audit   *supervisor.AuditError
 		tooBig  *http.MaxBytesError
 	)
 	switch {
@@ -80,6 +82,12 @@ func problemOf(err error) *problem {
 		return wrong("/event_data", "", "the event cannot be taken: %s", refused.Refusal.Detail)
 	case errors.As(err, &config):
 		return &problem{Title: "the config was not applied, the old one runs on", Status: http.StatusUnprocessableEntity, Detail: config.Error(), Errors: diagnostics(config.Problems)}
+	case errors.As(err, &build):
+		return fail(http.StatusUnprocessableEntity, "the config was not applied, the old one runs on", "%s", build)
+	case errors.As(err, &audit):
+		return fail(http.StatusServiceUnavailable, "nothing was done, because it cannot be audited", "%s", audit)
+	case errors.Is(err, supervisor.ErrNoProbe):
+		return fail(http.StatusConflict, "this connection cannot be tested", "%s", err)
 	case errors.As(err, &tooBig):
 		return fail(http.StatusRequestEntityTooLarge, "the body is too large", "at most %d bytes", tooBig.Limit)
 	case errors.Is(err, supervisor.ErrUnknownConnection):

@@ -13,16 +13,17 @@ const prefix = "/api/v1/siem"
 // A route is one endpoint. The table of routes is all that is served: the
 // OpenAPI document, the scopes and the answers 404 and 405 come from it.
 type route struct {
-	method string
-	path   string
-	scope  scope
-	plain  bool // needs no token on loopback
-	brief  string
-	query  []parameter
-	body   any   // an example value of the request's type; nil: none
-	answer any   // an example value of the answer's type; nil: not JSON
-	status []int // beside the usual ones
-	serve  func(*Server, *call) error
+	method  string
+	path    string
+	scope   scope
+	plain   bool // needs no token on loopback
+	brief   string
+	query   []parameter
+	body    any   // an example value of the request's type; nil: none
+	answer  any   // an example value of the answer's type; nil: not JSON
+	created bool  // success is 201
+	status  []int // beside the usual ones
+	serve   func(*Server, *call) error
 }
 
 // routes are all endpoints.

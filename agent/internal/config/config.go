@@ -25,6 +25,8 @@ type Config struct {
 	Outputs map[string]*Output
 	Files   []string // what was read, the main file first
 	Hash    string   // over everything, substituted values included
+
+	filesHash string // over the files alone
 }
 
 // Settings are the top-level keys but the components.
@@ -112,6 +114,8 @@ type Output struct {
 	Hash   string
 	File   string
 	Line   int
+
+	Managed *Managed // nil for one from a config file
 }
 
 // DefaultListen is where the API listens if the config says nothing. A busy

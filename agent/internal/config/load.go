@@ -28,7 +28,8 @@ type Options struct {
 
 const maxFile = 4 << 20
 
-// Load reads path and the conf.d/*.yaml beside it. It returns the config and
+// Load reads path, the conf.d/*.yaml beside it and the connections in data_dir
+// that were made through the API. It returns the config and
 // warnings, or all problems, at least one of which is an error. It has no side effects.
 func Load(path string, opt Options) (*Config, []agent.Problem) {
 	l := loader{opt: opt, cfg: &Config{Settings: Default(), Inputs: map[string]*Input{}, Outputs: map[string]*Output{}}, sum: sha256.New()}
@@ -40,11 +41,13 @@ func Load(path string, opt Options) (*Config, []agent.Problem) {
 	}
 	if l.errors == 0 {
 		l.cross()
+		l.connections()
 	}
 	if l.errors > 0 {
 		return nil, l.problems
 	}
-	l.cfg.Hash = hex.EncodeToString(l.sum.Sum(nil))[:16]
+	l.cfg.filesHash = hex.EncodeToString(l.sum.Sum(nil))[:16]
+	l.cfg.rehash()
 	return l.cfg, l.problems
 }
 
@@ -107,6 +110,15 @@ func (l *loader) parse(ps *agent.Problems, path string) *yaml.Node {
 		return fail(1, 1, "", "%v", err)
 	case len(data) > maxFile:
 		return fail(1, 1, "split it with conf.d/", "the file is larger than %d MiB", maxFile>>20)
+	}
+	return l.parseData(ps, data)
+}
+
+// parseData is parse for a file that has been read.
+func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
+	fail := func(line, column int, hint, format string, args ...any) *yaml.Node {
+		ps.Add(&yaml.Node{Line: line, Column: column}, hint, format, args...)
+		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node

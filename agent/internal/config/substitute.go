@@ -30,6 +30,9 @@ type substituter struct {
 	resolve bool // false: put a stand-in where a secret would go
 	nodes   int
 	seen    map[*yaml.Node]bool
+
+	sealedOnly bool // the file was made through the API: only ${secret:KEY} is known
+	sealed     map[string]string
 }
 
 func (s *substituter) walk(n *yaml.Node, depth int) bool {
@@ -69,7 +72,7 @@ func (s *substituter) scalar(n *yaml.Node) {
 		if !s.resolve {
 			return "substituted"
 		}
-		value, err := lookUp(m[2 : len(m)-1])
+		value, err := s.lookUp(m[2 : len(m)-1])
 		if err != nil {
 			s.ps.Add(n, "", "%s: %s", m, err)
 		}
@@ -79,6 +82,22 @@ func (s *substituter) scalar(n *yaml.Node) {
 		s.ps.Private[n] = true
 	}
 	n.Value, n.Tag = text, "!!str"
+}
+
+// lookUp is the function below, or what is sealed beside the file.
+func (s *substituter) lookUp(ref string) (string, error) {
+	if !s.sealedOnly {
+		return lookUp(ref)
+	}
+	key, ok := strings.CutPrefix(ref, "secret:")
+	if !ok {
+		return "", errors.New("only ${secret:KEY} is known in this file")
+	}
+	value, ok := s.sealed[key]
+	if !ok {
+		return "", fmt.Errorf("no secret is kept for %s", key)
+	}
+	return value, nil
 }
 
 // lookUp gives the value of one reference, such as "env:NAME:-default".

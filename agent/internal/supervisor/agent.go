@@ -34,6 +34,8 @@ type Agent struct {
 	refused *intake.Refused
 	sockets *listeners
 	exports exports
+	audit   *Audit
+	store   *config.Store
 
 	changing sync.Mutex // one change of the config or the components at a time
 	reloads  reloads
@@ -89,6 +91,12 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 	}
 	a.refused, err = intake.OpenRefused(filepath.Join(cfg.DataDir, "refused"), int64(cfg.Refused.MaxSize))
 	if err == nil {
+		a.audit, err = openAudit(cfg.DataDir)
+	}
+	if err == nil {
+		a.store, err = config.OpenStore(cfg.DataDir)
+	}
+	if err == nil {
 		a.sweepTaps()
 		a.exports.init(a, cfg)
 		_, err = a.Apply(cfg)
@@ -106,8 +114,8 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 func (a *Agent) Run(ctx context.Context) error {
 	exhausted := a.waitInputs(ctx)
 	close(a.done)
-	a.changing.Lock() // until a change that is under way has ended; there will be no other
-	defer a.changing.Unlock()
+	a.changing.Lock() // a change that is under way ends; there will be no other
+	a.changing.Unlock()
 	a.mu.Lock()
 	budget := a.cfg.ShutdownTimeout.D()
 	ins, outs := values(a.inputs), values(a.outputs)
@@ -165,6 +173,9 @@ func (a *Agent) close() error {
 	}
 	if a.refused != nil {
 		errs = append(errs, a.refused.Close())
+	}
+	if a.audit != nil {
+		errs = append(errs, a.audit.close())
 	}
 	errs = append(errs, a.wal.Close())
 	return errors.Join(errs...)

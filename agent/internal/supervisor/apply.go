@@ -31,6 +31,9 @@ func (a *Agent) apply(cfg *config.Config, commit func(Plan) error) (Plan, error)
 		return plan, ErrStopping
 	}
 	ins, outs, err := a.build(cfg, plan)
+	if err != nil {
+		err = &BuildError{err}
+	}
 	if err == nil && commit != nil {
 		err = commit(plan)
 	}

@@ -32,7 +32,7 @@ func (a *Agent) Failed(connection string, filter delivery.FailedFilter, from, af
 			cursor = after
 		}
 		var list []delivery.Entry
-		err := a.store(name, func(s *delivery.FailedStore) (err error) {
+		err := a.failedStore(name, func(s *delivery.FailedStore) (err error) {
 			list, _, err = s.List(filter, cursor, limit+1-len(entries)) // one more shows that there are more
 			return err
 		})
@@ -49,7 +49,7 @@ func (a *Agent) Failed(connection string, filter delivery.FailedFilter, from, af
 
 // FailedEntry is one failed event.
 func (a *Agent) FailedEntry(connection, id string) (e delivery.Entry, ok bool, err error) {
-	err = a.store(connection, func(s *delivery.FailedStore) (err error) {
+	err = a.failedStore(connection, func(s *delivery.FailedStore) (err error) {
 		e, ok, err = s.Get(id)
 		return err
 	})
@@ -63,7 +63,7 @@ func (a *Agent) ExportFailed(w io.Writer, connection string, filter delivery.Fai
 		return err
 	}
 	for _, name := range names {
-		if err := a.store(name, func(s *delivery.FailedStore) error { return s.Export(w, filter) }); err != nil {
+		if err := a.failedStore(name, func(s *delivery.FailedStore) error { return s.Export(w, filter) }); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func (a *Agent) PurgeFailed(connection string, filter delivery.FailedFilter) (ma
 	}
 	removed := map[string]int{}
 	for _, name := range names {
-		err := a.store(name, func(s *delivery.FailedStore) error {
+		err := a.failedStore(name, func(s *delivery.FailedStore) error {
 			n, err := s.Purge(filter)
 			removed[name] = n
 			return err
@@ -119,9 +119,9 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// store lends the failed store of the named connection to f. That of one that
+// failedStore lends the failed store of the named connection to f. That of one that
 // does not run is opened for the occasion.
-func (a *Agent) store(name string, f func(*delivery.FailedStore) error) error {
+func (a *Agent) failedStore(name string, f func(*delivery.FailedStore) error) error {
 	if o := a.output(name); o != nil {
 		return f(o.failed)
 	}
@@ -129,6 +129,9 @@ func (a *Agent) store(name string, f func(*delivery.FailedStore) error) error {
 	defer a.changing.Unlock()
 	if o := a.output(name); o != nil {
 		return f(o.failed)
+	}
+	if a.stopping() {
+		return ErrStopping
 	}
 	cfg := a.Config()
 	if !config.ValidName(name) || !isDir(failedDir(cfg, name)) {

@@ -36,6 +36,9 @@ type output struct {
 // buildOutput makes the component; the log is not touched and nothing runs yet.
 func (a *Agent) buildOutput(cfg *config.Config, oc *config.Output) (*output, error) {
 	env := a.env(cfg, "output", oc.Name)
+	if oc.Managed != nil {
+		env.Control = a.control
+	}
 	out, err := oc.Spec.BuildOutput(oc.Config, env)
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ func (o *output) inherit(old *output, a *Agent) {
 
 func (o *output) newRunner(a *Agent) {
 	o.runner.Store(delivery.New(delivery.Options{
-		Name: o.cfg.Name, Config: o.cfg.Common, Output: o.out,
+		Name: o.cfg.Name, Config: o.cfg.Common, Output: withSeverities(o.out, o.cfg.Managed),
 		Cursor: o.cursor, Source: source{a.wal, o.cursor},
 		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config),
 	}))
@@ -163,15 +166,26 @@ func (a *Agent) output(name string) *output {
 
 // endpointOf is the first endpoint that a config names, for failed events whose error names none.
 func endpointOf(config any) string {
-	v := reflect.ValueOf(config).Elem()
-	f := v.FieldByName("Endpoint")
-	switch {
-	case !f.IsValid():
-		return ""
-	case f.Kind() == reflect.Slice && f.Len() > 0 && f.Index(0).Kind() == reflect.String:
-		return f.Index(0).String()
-	case f.Kind() == reflect.String:
-		return f.String()
+	if all := endpointsOf(config); len(all) > 0 {
+		return all[0]
 	}
 	return ""
+}
+
+// endpointsOf are all of them.
+func endpointsOf(config any) []string {
+	f := reflect.ValueOf(config).Elem().FieldByName("Endpoint")
+	switch {
+	case !f.IsValid():
+		return nil
+	case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.String:
+		all := make([]string, f.Len())
+		for i := range all {
+			all[i] = f.Index(i).String()
+		}
+		return all
+	case f.Kind() == reflect.String:
+		return []string{f.String()}
+	}
+	return nil
 }

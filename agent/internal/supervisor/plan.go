@@ -127,6 +127,27 @@ func (p Plan) Empty() bool {
 		len(p.Restart) == 0 && len(p.Settings) == 0
 }
 
+// changes are the steps that do something, for the audit log.
+func (p Plan) changes() any {
+	c := struct {
+		Inputs   []Step   `json:"inputs,omitempty"`
+		Outputs  []Step   `json:"outputs,omitempty"`
+		Settings []string `json:"settings,omitempty"`
+		Restart  []string `json:"restart_needed,omitempty"`
+	}{Settings: p.Settings, Restart: p.Restart}
+	for _, s := range p.Inputs {
+		if s.Action != Keep {
+			c.Inputs = append(c.Inputs, s)
+		}
+	}
+	for _, s := range p.Outputs {
+		if s.Action != Keep {
+			c.Outputs = append(c.Outputs, s)
+		}
+	}
+	return c
+}
+
 // Print writes the plan for people, one component a line.
 func (p Plan) Print(w io.Writer) {
 	sign := map[Action]string{Start: "+", Stop: "-", Restart: "~", Keep: "="}
