@@ -203,6 +203,8 @@ func TestFaultMatrix(t *testing.T) {
 	var all sync.WaitGroup
 	for _, c := range cases {
 		all.Go(func() {
+			began := time.Now()
+			defer func() { t.Logf("TIMING %s %v", c.name, time.Since(began)) }()
 			if err := c.run(b, w, receivers[c.name], ids); err != nil {
 				t.Errorf("%s: %v\n%s", c.name, err, b.log("="+c.name+" "))
 			}

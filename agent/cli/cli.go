@@ -106,7 +106,9 @@ func newRoot(std streams) *cobra.Command {
 // commands are all of siemd's commands, in the order of help.
 func commands(std streams) []*cobra.Command {
 	return []*cobra.Command{
-		newRun(std), newCheck(std), newDemo(std), newExplain(std), newStatus(std), newTop(std), newWAL(std), newSink(std), newVersion(std),
+		newRun(std), newCheck(std), newDemo(std), newExplain(std), newElastic(std),
+		newStatus(std), newTop(std), newReload(std), newTest(std), newDrain(std), newFailed(std), newSend(std), newExport(std),
+		newWAL(std), newSink(std), newVersion(std),
 	}
 }
 

@@ -249,3 +249,14 @@ func sortedNames[V any](m map[string]V) []string {
 	slices.Sort(names)
 	return names
 }
+
+// prepare makes an event of body as an input without keys would.
+func (x *explainer) prepare(body []byte) (*agent.Event, error) {
+	p := intake.Preparer{Identity: x.cfg.Identity}
+	var e agent.Event
+	if _, refusal := p.Prepare(&e, body, "", 0, time.Now().UnixNano()); refusal != nil {
+		return nil, fmt.Errorf("%s: %s", refusal.Reason, refusal.Detail)
+	}
+	e.Seq = 1
+	return &e, nil
+}

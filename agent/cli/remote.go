@@ -1,16 +1,24 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/client"
 	"github.com/adrian207/siemd/agent/internal/api"
 	"github.com/adrian207/siemd/agent/internal/config"
 )
+
+// apiPrefix begins the paths of the REST API.
+const apiPrefix = "/api/v1/siem"
 
 // remote are the flags with which commands find a running agent.
 type remote struct {
@@ -39,11 +47,32 @@ func (r *remote) client() (*client.Client, error) {
 
 // dataDir is where the config says that the agent's state is.
 func (r *remote) dataDir() (string, error) {
+	if r.socket != "" {
+		return filepath.Dir(r.socket), nil
+	}
 	cfg, problems := config.Load(r.conf, config.Options{NoSecrets: true})
 	if cfg == nil {
 		return "", exit(exitConfig, errors.New(problems[0].String()+"\n  or name the agent's socket with --socket"))
 	}
 	return cfg.DataDir, nil
+}
+
+// get asks the agent for path, below the REST API, and decodes the answer into out.
+func (r *remote) get(ctx context.Context, path string, q url.Values, out any) error {
+	return r.do(ctx, http.MethodGet, path, q, nil, out)
+}
+
+// do is one request to the REST API.
+func (r *remote) do(ctx context.Context, method, path string, q url.Values, in, out any) error {
+	c, err := r.client()
+	if err != nil {
+		return err
+	}
+	path = apiPrefix + path
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return remoteError(c.Do(ctx, method, path, in, out))
 }
 
 // remoteError gives an answer of the agent, or the lack of one, its exit code.
@@ -54,8 +83,58 @@ func remoteError(err error) error {
 		return nil
 	case errors.Is(err, client.ErrUnreachable):
 		return exit(exitUnreachable, err)
-	case errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
+	case !errors.As(err, &e):
+		return exit(exitFailure, err)
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
 		return exit(exitPermission, err)
+	case e.Status == http.StatusBadRequest:
+		return exit(exitUsage, withHints(e))
 	}
-	return exit(exitFailure, err)
+	return exit(exitFailure, withHints(e))
 }
+
+// withHints is e and what would help.
+func withHints(e *client.Error) error {
+	text := e.Error()
+	for _, m := range e.Errors {
+		if m.Hint != "" {
+			text += "\n  hint: " + m.Hint
+		}
+	}
+	if e.File != "" {
+		text += fmt.Sprintf("\n  see %s:%d", e.File, e.Line)
+	}
+	return errors.New(text)
+}
+
+// problemsOf are the mistakes in config files that the agent has found.
+func problemsOf(e *client.Error) []agent.Problem {
+	var list []agent.Problem
+	for _, m := range e.Errors {
+		if m.File != "" {
+			list = append(list, agent.Problem{File: m.File, Line: m.Line, Column: m.Column, Message: m.Message, Hint: m.Hint})
+		}
+	}
+	return list
+}
+
+// durationFlag is a flag as configs write durations: 90s, 12h, 7d.
+type durationFlag struct{ d *time.Duration }
+
+func (f durationFlag) String() string {
+	if f.d == nil || *f.d == 0 {
+		return ""
+	}
+	return agent.Duration(*f.d).String()
+}
+
+func (f durationFlag) Set(text string) error {
+	var d agent.Duration
+	if err := d.UnmarshalText([]byte(text)); err != nil {
+		return err
+	}
+	*f.d = d.D()
+	return nil
+}
+
+func (durationFlag) Type() string { return "duration" }

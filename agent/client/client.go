@@ -33,9 +33,23 @@ var ErrUnreachable = errors.New("no agent answers")
 
 // An Error is an answer that is not 2xx: RFC 9457's title and detail.
 type Error struct {
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
+	Status  int       `json:"status"`
+	Title   string    `json:"title"`
+	Detail  string    `json:"detail"`
+	Errors  []Mistake `json:"errors,omitempty"`
+	Pending uint64    `json:"pending_events,omitempty"` // events that would be lost
+	File    string    `json:"file,omitempty"`           // the config file that has the last word
+	Line    int       `json:"line,omitempty"`
+}
+
+// A Mistake is one thing that is wrong with a request (Pointer) or with a config file.
+type Mistake struct {
+	Pointer string `json:"pointer,omitempty"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 func (e *Error) Error() string {

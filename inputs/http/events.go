@@ -31,6 +31,10 @@ func (in *Input) serveEvents(rw *answer, req *http.Request) {
 		in.refuse(rw, errTooLarge)
 		return
 	}
+	for _, item := range w.items {
+		// Items are parts of the body and reach, by capacity, as far as it does.
+		w.offsets = append(w.offsets, int64(cap(w.body)-cap(item)))
+	}
 	b, long := in.batch(w, req.RemoteAddr)
 	key := req.Header.Get("Idempotency-Key")
 	if key == "" {
@@ -78,9 +82,13 @@ func (in *Input) batch(w *work, file string) (b agent.Batch, long []agent.Refusa
 			Line: i, Text: item[:most], Reason: agent.ReasonTooLong,
 			Detail: "the event has " + strconv.Itoa(len(item)) + " bytes, more than " + strconv.Itoa(most),
 		})
+		if w.offsets != nil {
+			long[len(long)-1].Offset = w.offsets[i]
+		}
 		w.items[i] = nil
 	}
-	return agent.Batch{Lines: w.items, File: file, Refused: long}, long
+	// Without an origin the offsets tell where a refused line was, and no more.
+	return agent.Batch{Lines: w.items, Offsets: w.offsets, File: file, Refused: long}, long
 }
 
 // tell answers with what became of a batch.

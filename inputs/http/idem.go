@@ -123,7 +123,7 @@ func (in *Input) once(rw *answer, req *http.Request, key string, w *work, b agen
 	for {
 		r, first := in.keys.begin(id, body)
 		if first {
-			in.first(rw, req, id, r, w, b, long)
+			in.first(rw, req, id, r, b, long)
 			return
 		}
 		if r.body != body {
@@ -147,15 +147,11 @@ func (in *Input) once(rw *answer, req *http.Request, key string, w *work, b agen
 // first takes a request and remembers it. A mark goes to the disk in the same
 // fsync as the events, so that the key is known whenever they are; a second one
 // with the answer follows before the client is told.
-func (in *Input) first(rw *answer, req *http.Request, id digest, r *request, w *work, b agent.Batch, long []agent.Refusal) {
+func (in *Input) first(rw *answer, req *http.Request, id digest, r *request, b agent.Batch, long []agent.Refusal) {
 	var kept []byte
 	defer func() { in.keys.finish(id, r, kept) }()
 	// The ids of events without one are derived from the key.
 	b.Origin = string(id[:])
-	for i := range b.Lines {
-		w.offsets = append(w.offsets, int64(i))
-	}
-	b.Offsets = w.offsets
 	count := 0
 	for _, line := range b.Lines {
 		if !blank(line) {

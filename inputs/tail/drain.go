@@ -76,10 +76,12 @@ func (r *run) settleFinished(f *file) {
 	}
 }
 
-// admitSiblings looks beside f, which left its name or was truncated, for
-// files outside the patterns that hold what f held: a copy, a compressed copy,
-// and, if it left, files that had f's name after it and were renamed before
-// any scan saw them. The birth time tells those from older ones.
+// admitSiblings looks beside f, which left its name or perhaps was truncated,
+// for files outside the patterns that hold what f held: a copy or a compressed
+// copy. There may also be one that holds what nobody has seen: a file that had
+// f's name after it and was renamed before any scan saw it, or the copy of what
+// f held for a moment between two truncations. The birth time tells those from
+// older ones.
 func (r *run) admitSiblings(f *file, left bool) {
 	dir := filepath.Dir(f.was)
 	if !left {
@@ -98,12 +100,13 @@ func (r *run) admitSiblings(f *file, left bool) {
 	}
 	eachIn(dir, func(sibling string, i info) {
 		path := filepath.Join(dir, sibling)
-		if r.files[i.id] != nil || r.t.safe(path, i) != nil || i.id.birth <= f.id.birth || stem(sibling) != stem(name) {
+		if r.files[i.id] != nil || r.strangers[i.id] || r.t.safe(path, i) != nil || i.id.birth <= f.id.birth || stem(sibling) != stem(name) {
 			return
 		}
 		packed := packingOf(path) != plain
 		rotated := strings.HasPrefix(sibling, name+".") || strings.HasPrefix(sibling, name+"-")
-		onlyTwin := packed || !left || !rotated || i.id.birth >= until
+		unseen := left && i.id.birth < until || !left && i.id.birth > f.intactAt
+		onlyTwin := packed || !rotated || !unseen
 		if f.compressed() || r.t.matches(path) {
 			return // the next scan takes care of it
 		}

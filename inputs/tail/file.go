@@ -46,6 +46,7 @@ type file struct {
 	lost     bool      // no pattern names it any more; it is drained
 	leftAt   time.Time // when it was moved or lost
 	final    bool      // what is left of it now is a line
+	intactAt int64     // when what was read was last found unchanged, Unix nanoseconds
 	onlyTwin bool      // found beside the patterns: read it only if it continues a file of ours
 	gone     int64     // finished or vanished: since when, Unix nanoseconds; 0: alive
 

@@ -52,6 +52,7 @@ type state struct {
 	finished bool         // nothing will be added: rotated away or unlinked, and read to the end
 	seq      uint64       // the last event of it, as far as known
 	seqSure  bool         // seq covers everything before offset
+	at       int64        // when this was written, Unix nanoseconds
 	past     []generation // what was read before truncations, the latest first; never written to
 }
 
@@ -80,6 +81,7 @@ func appendState(dst []byte, s *state) []byte {
 	dst = appendPrint(dst, &s.print)
 	dst = binary.AppendUvarint(dst, uint64(s.gen))
 	dst = binary.AppendUvarint(dst, s.seq)
+	dst = binary.AppendUvarint(dst, uint64(s.at))
 	dst = binary.AppendUvarint(dst, uint64(len(s.origin)))
 	dst = append(dst, s.origin...)
 	dst = binary.AppendUvarint(dst, uint64(len(s.past)))
@@ -113,6 +115,7 @@ func parseState(b []byte) (state, error) {
 	s.print = d.print()
 	s.gen = int(d.number(1 << 31))
 	s.seq = d.number(1 << 62)
+	s.at = int64(d.number(1 << 62))
 	s.origin = d.text(256)
 	for range d.number(maxPast) {
 		s.past = append(s.past, generation{d.print(), int(d.number(1 << 31)), int64(d.number(1 << 62))})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -41,13 +42,14 @@ type run struct {
 	moving   map[*file]bool // renamed, not yet finished
 	suspects map[*file]time.Time
 
-	dirty    map[int]bool    // shards of the catalog to write
-	refusals map[string]bool // paths whose refusal was logged
-	outbox   []*job          // in the order in which they are to be submitted
-	inFlight int             // jobs given to hand and not back
-	failing  error           // a job failed: why; nothing is read until all are back
-	failures int             // in a row
-	resumeAt time.Time
+	dirty     map[int]bool      // shards of the catalog to write
+	refusals  map[string]bool   // paths whose refusal was logged
+	strangers map[identity]bool // files beside ours that turned out to be none of ours
+	outbox    []*job            // in the order in which they are to be submitted
+	inFlight  int               // jobs given to hand and not back
+	failing   error             // a job failed: why; nothing is read until all are back
+	failures  int               // in a row
+	resumeAt  time.Time
 
 	scanWanted bool
 	scanned    time.Time // end of the last scan
@@ -62,7 +64,7 @@ func newRun(t *Tail, sink agent.Sink) *run {
 		asked: make(chan chan []FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
 		files: map[identity]*file{}, byPath: map[string]*file{}, byStem: map[string][]*file{},
 		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]time.Time{},
-		dirty: map[int]bool{}, refusals: map[string]bool{}, scanWanted: true,
+		dirty: map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,
 	}
 	r.hints.log = r.log
 	return r
@@ -170,6 +172,10 @@ func (r *run) hinted() {
 	for path := range paths {
 		f := r.byPath[path]
 		if f == nil && !r.interesting(path) {
+			// Perhaps the copy of a file that is about to be truncated.
+			if of := r.byPath[filepath.Join(filepath.Dir(path), stem(path))]; of != nil && of.path != path && !r.knows(path) {
+				r.admitSiblings(of, false)
+			}
 			continue
 		}
 		i, err := statPath(path, r.t.config.FollowSymlinks)
@@ -182,6 +188,12 @@ func (r *run) hinted() {
 			r.arrive(path, i)
 		}
 	}
+}
+
+// knows reports whether the file at path is known, or not there.
+func (r *run) knows(path string) bool {
+	i, err := statPath(path, false)
+	return err != nil || r.files[i.id] != nil || r.strangers[i.id]
 }
 
 // arrive opens a new file before the scan that will find out what has become

@@ -89,6 +89,7 @@ func (r *run) restore(f *file) {
 	}
 	f.acked, f.markedSeq, f.ackedSeq = f.offset, f.seq, f.seq
 	f.doubt = f.offset > 0 && !f.seqSure
+	f.intactAt = max(f.intactAt, f.at)
 	f.seen, f.final, f.atEnd = 0, false, false
 }
 

@@ -111,6 +111,9 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 			r.truncated(f)
 			return nil, 0, false, errTruncated
 		}
+		if seen > 0 {
+			f.intactAt = f.used.UnixNano()
+		}
 		end = err == io.EOF || errors.Is(err, errUnfinished)
 		if err == io.EOF {
 			err = nil
@@ -139,6 +142,7 @@ func (r *run) room(b *buffer, size int) []byte {
 // handOver puts the lines in b in line for the log, with f's state as mark.
 func (r *run) handOver(f *file, b *buffer, bytes int64) {
 	f.seq, f.seqSure, f.marked = f.ackedSeq, false, true
+	f.at = f.used.UnixNano()
 	b.mark = appendState(b.mark[:0], &f.state)
 	f.inflight++
 	r.meters.bytes.Add(int(bytes))

@@ -39,7 +39,15 @@ func (r *run) decide(f *file, now time.Time) bool {
 	begins := func(p *print) bool { return p.headLen > 0 && p.headLen <= n && p.head == prefixes[p.headLen] }
 	wait := false
 	for _, other := range r.byStem[stem(f.path)] {
-		if other == f || other.compressed() || other.onlyTwin || !other.marked {
+		if other == f || other.compressed() || other.onlyTwin {
+			continue
+		}
+		if other.gone == 0 && other.offset == 0 && other.size > 0 && original(other) &&
+			f.id.birth > other.id.birth && now.Sub(f.found) < 6*r.t.timing.twin {
+			wait = true // it will be read at once, and then can be compared
+			continue
+		}
+		if !other.marked {
 			continue
 		}
 		if other.id.ino == f.id.ino && other.id.birth == f.id.birth && f.id.birth != 0 && other.id.dev != f.id.dev {
@@ -74,7 +82,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		if !begins(&other.print) {
 			continue
 		}
-		if !f.compressed() && (other.gone != 0 || other.moved || other.lost || stem(other.path) != filepath.Base(other.path)) {
+		if !f.compressed() && (other.gone != 0 || other.moved || other.lost || !original(other)) {
 			continue // only a file that keeps its own name is truncated after it was copied
 		}
 		v := r.follows(f, &other.print)
@@ -99,11 +107,18 @@ func (r *run) decide(f *file, now time.Time) bool {
 		return false
 	case f.onlyTwin:
 		r.drop(f) // it is nobody's, so it is none of our business
+		if len(r.strangers) >= maxGone {
+			clear(r.strangers)
+		}
+		r.strangers[f.id] = true
 		return false
 	}
 	f.marked = true
 	return true
 }
+
+// original reports whether f has a name that rotated names are made of.
+func original(f *file) bool { return stem(f.path) == filepath.Base(f.path) }
 
 // stuck reports whether the unfinished file f will hardly be finished: then
 // it is read as far as it goes.

@@ -62,7 +62,7 @@ var connectionRoutes = []route{
 		query: []parameter{{"enabled_only", "boolean", "Leave out those that are disabled."}}, serve: (*Server).listConnections,
 	},
 	{
-		method: "POST", path: prefix + "/connections", scope: scopeWrite, brief: "Make a connection.", body: connectionFields{}, answer: connectionObject{},
+		method: "POST", path: prefix + "/connections", scope: scopeWrite, brief: "Make a connection.", body: connectionFields{}, required: []string{"name", "siem_type", "endpoint", "enabled_event_types"}, answer: connectionObject{},
 		created: true, status: []int{409, 422}, serve: (*Server).createConnection,
 	},
 	{

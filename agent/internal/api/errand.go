@@ -20,7 +20,7 @@ import (
 // errandRoutes make the agent do something.
 var errandRoutes = []route{
 	{
-		method: "POST", path: prefix + "/export", scope: scopeWrite, brief: "Store one event and tell what became of it.", body: exportRequest{}, answer: exportAnswer{},
+		method: "POST", path: prefix + "/export", scope: scopeWrite, brief: "Store one event and tell what became of it.", body: exportRequest{}, required: []string{"event_type", "event_data"}, answer: exportAnswer{},
 		query: []parameter{{"wait", "duration", "How long to wait for connections; 5s if not said, at most 60s."}}, status: []int{503}, serve: (*Server).export,
 	},
 	{
@@ -280,8 +280,10 @@ func (s *Server) test(c *call) error {
 	ctx, cancel := context.WithTimeout(c.Context(), wait)
 	defer cancel()
 	steps := []step{}
+	began := time.Now()
 	err = s.agent.Probe(ctx, conn.Config.Name, func(st agent.Step) {
-		one := step{Name: st.Name, OK: st.Err == nil, Detail: st.Detail}
+		one := step{Name: st.Name, OK: st.Err == nil, Detail: st.Detail, Seconds: time.Since(began).Seconds()}
+		began = time.Now()
 		if st.Err != nil {
 			one.Error, one.Fix = st.Err.Error(), st.Fix
 		}

@@ -2,8 +2,10 @@ package api
 
 import (
 	"encoding/base64"
+	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,18 +25,45 @@ var failedQuery = []parameter{
 	{"match", "string", "Only events that hold this text, or whose answer does."},
 }
 
+// pageQuery walks a list.
+var pageQuery = []parameter{
+	{"limit", "integer", "Most items of a page; 100 if not said, at most 1000."},
+	{"cursor", "string", "The next of the page before."},
+}
+
 var failedRoutes = []route{
 	{
 		method: "GET", path: prefix + "/failed", scope: scopeRead, brief: "Events that a SIEM refused, page by page.", answer: page[delivery.Entry]{},
-		query:  append([]parameter{{"limit", "integer", "Most items of a page; 100 if not said, at most 1000."}, {"cursor", "string", "The next of the page before."}}, failedQuery...),
-		status: []int{404}, serve: (*Server).failed,
+		query: slices.Concat(pageQuery, failedQuery), status: []int{404}, serve: (*Server).failed,
+	},
+	{
+		method: "GET", path: prefix + "/failed/{connection}/{id}", scope: scopeRead, brief: "One failed event.", answer: delivery.Entry{},
+		status: []int{404}, serve: (*Server).failedEntry,
+	},
+	{
+		method: "GET", path: prefix + "/failed/export", scope: scopeRead, brief: "Failed events, one JSON object a line.", stream: "application/x-ndjson", answer: delivery.Entry{},
+		query: failedQuery, status: []int{404}, serve: (*Server).exportFailed,
+	},
+	{
+		method: "DELETE", path: prefix + "/failed", scope: scopeWrite, brief: "Remove failed events for good; they count as expired.", answer: purgeAnswer{},
+		query: failedQuery, status: []int{404}, serve: (*Server).purgeFailed,
+	},
+	{
+		method: "POST", path: prefix + "/failed/purge", scope: scopeWrite, brief: "The same, for those who cannot send DELETE; it wants a condition or all=true.", answer: purgeAnswer{},
+		query: append([]parameter{allParameter}, failedQuery...), status: []int{404}, serve: (*Server).purgeFailed,
 	},
 	{
 		method: "GET", path: prefix + "/refused", scope: scopeRead, brief: "Lines that could not become events, page by page.", answer: page[intake.RefusedLine]{},
-		query: []parameter{{"limit", "integer", "Most items of a page; 100 if not said, at most 1000."}, {"cursor", "string", "The next of the page before."}},
-		serve: (*Server).refused,
+		query: append([]parameter{
+			{"input", "string", "Only of this input."},
+			{"reason", "string", "Only with this reason."},
+			{"match", "string", "Only lines that hold this text."},
+			{"max_age_hours", "number", "Only lines of the last so many hours."},
+		}, pageQuery...), serve: (*Server).refused,
 	},
 }
+
+var allParameter = parameter{"all", "boolean", "Needed to remove the failed events of all connections."}
 
 // page is a part of a list.
 type page[T any] struct {
@@ -58,15 +87,22 @@ func (c *call) failedFilter(hours float64) (delivery.FailedFilter, error) {
 		}
 		f.Severity = sev
 	}
-	if text := q.Get("max_age_hours"); text != "" {
+	var err error
+	f.MaxAge, err = c.hours(hours)
+	return f, err
+}
+
+// hours is max_age_hours of the query.
+func (c *call) hours(fallback float64) (time.Duration, error) {
+	hours := fallback
+	if text := c.param("max_age_hours"); text != "" {
 		h, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(h > 0) || h > 24*36500 {
-			return f, wrong("?max_age_hours", "", "%q is not a number of hours", text)
+			return 0, wrong("?max_age_hours", "", "%q is not a number of hours", text)
 		}
 		hours = h
 	}
-	f.MaxAge = time.Duration(math.Round(hours * float64(time.Hour)))
-	return f, nil
+	return time.Duration(math.Round(hours * float64(time.Hour))), nil
 }
 
 func (s *Server) failed(c *call) error {
@@ -110,12 +146,93 @@ func readCursor(cursor string) (connection, id string, err error) {
 	return connection, id, nil
 }
 
+func (s *Server) failedEntry(c *call) error {
+	e, ok, err := s.agent.FailedEntry(c.PathValue("connection"), c.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fail(http.StatusNotFound, "there is no such failed event", "it may have been sent, purged or too old")
+	}
+	return c.json(http.StatusOK, e)
+}
+
+func (s *Server) exportFailed(c *call) error {
+	filter, err := c.failedFilter(0)
+	if err != nil {
+		return err
+	}
+	out := &lazyWriter{c: c, kind: "application/x-ndjson"}
+	if err := s.agent.ExportFailed(out, c.param("connection"), filter); err != nil {
+		return err
+	}
+	_, err = out.Write(nil) // an empty list is an answer too
+	return err
+}
+
+// lazyWriter begins the answer with the first byte, so that until then an error can be told.
+type lazyWriter struct {
+	c    *call
+	kind string
+}
+
+func (w *lazyWriter) Write(p []byte) (int, error) {
+	if !w.c.begun {
+		w.c.begun = true
+		w.c.w.Header().Set("Content-Type", w.kind)
+		w.c.w.WriteHeader(http.StatusOK)
+	}
+	return w.c.w.Write(p)
+}
+
+type purgeAnswer struct {
+	Message string         `json:"message" doc:"For people."`
+	Removed map[string]int `json:"removed" doc:"By connection."`
+}
+
+func (s *Server) purgeFailed(c *call) error {
+	filter, err := c.failedFilter(0)
+	if err != nil {
+		return err
+	}
+	all, err := c.flag("all")
+	if err != nil {
+		return err
+	}
+	if c.Method == http.MethodPost && !all && len(c.URL.Query()) == 0 {
+		return wrong("?all", "?connection=NAME, or ?all=true", "this would remove all failed events of all connections")
+	}
+	a := purgeAnswer{Removed: map[string]int{}}
+	err = s.agent.Audited(c.who.Actor, "purge failed", c.URL.RawQuery, func() (string, error) {
+		removed, err := s.agent.PurgeFailed(c.param("connection"), filter)
+		n := 0
+		for name, k := range removed {
+			a.Removed[name] = k
+			n += k
+		}
+		a.Message = fmt.Sprintf("%d failed events removed", n)
+		return a.Message, err
+	})
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, a)
+}
+
 func (s *Server) refused(c *call) error {
 	limit, err := c.number("limit", pageSize, 1, pageSizeMax)
 	if err != nil {
 		return err
 	}
-	lines, next, err := s.agent.Refused(c.param("cursor"), limit)
+	hours, err := c.hours(0)
+	if err != nil {
+		return err
+	}
+	f := intake.RefusedFilter{Input: c.param("input"), Reason: c.param("reason"), Match: c.param("match")}
+	if hours > 0 {
+		f.Since = s.now().Add(-hours)
+	}
+	lines, next, err := s.agent.Refused(f, c.param("cursor"), limit)
 	if err != nil {
 		return wrong("?cursor", "take it from the page before", "%s", err)
 	}

@@ -92,6 +92,8 @@ func problemOf(err error) *problem {
 		return fail(http.StatusRequestEntityTooLarge, "the body is too large", "at most %d bytes", tooBig.Limit)
 	case errors.Is(err, supervisor.ErrUnknownConnection):
 		return fail(http.StatusNotFound, "there is no such connection", "GET %s lists them", prefix+"/connections")
+	case errors.Is(err, supervisor.ErrNoOrphan):
+		return fail(http.StatusConflict, "this connection is in the config", "delete it or disable it; only what is gone can be purged")
 	case errors.Is(err, supervisor.ErrDisabled):
 		return fail(http.StatusConflict, "the connection is disabled", "enable it first")
 	case errors.Is(err, supervisor.ErrStopping), errors.Is(err, agent.ErrClosed):

@@ -13,26 +13,32 @@ const prefix = "/api/v1/siem"
 // A route is one endpoint. The table of routes is all that is served: the
 // OpenAPI document, the scopes and the answers 404 and 405 come from it.
 type route struct {
-	method  string
-	path    string
-	scope   scope
-	plain   bool // needs no token on loopback
-	brief   string
-	query   []parameter
-	body    any   // an example value of the request's type; nil: none
-	answer  any   // an example value of the answer's type; nil: not JSON
-	created bool  // success is 201
-	status  []int // beside the usual ones
-	serve   func(*Server, *call) error
+	method   string
+	path     string
+	scope    scope
+	plain    bool // needs no token on loopback
+	brief    string
+	query    []parameter
+	body     any      // an example value of the request's type; nil: none
+	required []string // of its fields
+	answer   any      // an example value of the answer's type; nil: not JSON
+	created  bool     // success is 201
+	stream   string   // media type of an answer that is not JSON
+	status   []int    // beside the usual ones
+	serve    func(*Server, *call) error
 }
 
 // routes are all endpoints.
 func routes() []route {
 	var all []route
-	for _, list := range [][]route{plainRoutes, viewRoutes, connectionRoutes, errandRoutes, failedRoutes} {
+	for _, list := range [][]route{plainRoutes, viewRoutes, connectionRoutes, errandRoutes, failedRoutes, logRoutes, tapRoutes} {
 		all = append(all, list...)
 	}
-	return all
+	// It is not in a table of its own because it describes them all.
+	return append(all, route{
+		method: "GET", path: openAPIPath, brief: "This document.", answer: map[string]any{},
+		serve: func(_ *Server, c *call) error { return c.json(http.StatusOK, openAPI()) },
+	})
 }
 
 // handler serves the routes on ln.

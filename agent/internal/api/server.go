@@ -32,6 +32,7 @@ type Server struct {
 	own      string // the agent's own token
 	known    atomic.Pointer[tokens]
 	failures failures
+	taps     atomic.Int64 // that watch now
 	now      func() time.Time
 	servers  []*http.Server
 	open     []listening

@@ -27,6 +27,8 @@ const (
 	scopeWrite
 )
 
+func (s scope) String() string { return [...]string{"none", "read", "write"}[s] }
+
 // tokens knows callers by the digest of their token: the tokens themselves are
 // not kept, and the comparison takes the same time whatever is sent.
 type tokens struct {

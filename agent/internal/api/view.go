@@ -117,6 +117,8 @@ type step struct {
 	Detail string `json:"detail,omitempty" doc:"What was found."`
 	Error  string `json:"error,omitempty" doc:"What went wrong."`
 	Fix    string `json:"fix,omitempty" doc:"What to do about it."`
+
+	Seconds float64 `json:"seconds" doc:"How long it took."`
 }
 
 func healthOf(c supervisor.Connection) healthObject {

@@ -411,6 +411,7 @@ func TestRetryBeforeTheCursor(t *testing.T) {
 		if c := b.cursor.Counts(); c != (wal.Counts{}) {
 			b.t.Errorf("counts = %+v before the cursor moved", c)
 		}
+		synctest.Wait()
 	}
 	inBubble(t, "then it passes", func(t *testing.T, b *bench) {
 		mended, down := setup(b)

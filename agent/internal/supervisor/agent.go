@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -39,6 +40,7 @@ type Agent struct {
 
 	changing sync.Mutex // one change of the config or the components at a time
 	reloads  reloads
+	taps     atomic.Uint64 // that there have been
 
 	// mu guards what a reload swaps. It is held for moments only.
 	mu         sync.Mutex

@@ -163,6 +163,6 @@ func (g gone) Advance(uint64, wal.Counts) {}
 func (g gone) Adjust(wal.Change)          {}
 
 // Refused lists refused lines: see intake.Refused.
-func (a *Agent) Refused(after string, limit int) ([]intake.RefusedLine, string, error) {
-	return a.refused.List(after, limit)
+func (a *Agent) Refused(f intake.RefusedFilter, after string, limit int) ([]intake.RefusedLine, string, error) {
+	return a.refused.Find(f, after, limit)
 }

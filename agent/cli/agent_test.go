@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
+)
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// running is an agent that runs in this process, as 'siemd run' does.
+type running struct {
+	t    *testing.T
+	conf string // the config file
+	log  *syncBuffer
+	stop func() int
+}
+
+// startSiemd runs an agent; {dir} in the config is a directory of its own.
+func startSiemd(t *testing.T, text string) *running {
+	t.Helper()
+	dir := t.TempDir()
+	r := &running{t: t, conf: filepath.Join(dir, "siemd.yaml"), log: &syncBuffer{}}
+	r.write("data_dir: {dir}/state\napi: {listen: []}\n" + text)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"run", "-c", r.conf}, streams{in: strings.NewReader(""), out: r.log, err: r.log})
+	}()
+	r.stop = sync.OnceValue(func() int {
+		cancel()
+		code := <-ended
+		if t.Failed() {
+			t.Logf("siemd said:\n%s", r.log)
+		}
+		return code
+	})
+	t.Cleanup(func() { r.stop() })
+	eventually(t, "the agent is ready", func() bool {
+		select {
+		case code := <-ended:
+			ended <- code
+			t.Fatalf("siemd ended with %d:\n%s", code, r.log)
+		default:
+		}
+		return siemd(t, "", "status", "-c", r.conf).code == exitOK
+	})
+	return r
+}
+
+// write replaces the config.
+func (r *running) write(text string) {
+	r.t.Helper()
+	text = strings.ReplaceAll(text, "{dir}", filepath.Dir(r.conf))
+	if err := os.WriteFile(r.conf, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// siemd is a command that speaks to the agent.
+func (r *running) siemd(stdin string, args ...string) result {
+	r.t.Helper()
+	return siemd(r.t, stdin, append(args, "-c", r.conf)...)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// receiver starts a mock SIEM.
+func receiver(t *testing.T, kind string, o plugintest.Options) *plugintest.Receiver {
+	t.Helper()
+	r, err := plugintest.New(kind, o)
+	if err == nil {
+		err = r.Start("127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = r.Close(ctx) // what is still open is cut
+	})
+	return r
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}

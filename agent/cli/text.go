@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// short is text in at most n characters on one line, safe for a terminal.
+func short(text string, n int) string {
+	r := []rune(visible([]byte(text)))
+	if len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return string(r)
+}
+
+func containsFold(text, part string) bool {
+	return part == "" || strings.Contains(strings.ToLower(text), strings.ToLower(part))
+}
+
+// progressAfter is how long a command may be silent.
+const progressAfter = time.Second
+
+// progress tells on w how things stand, once a second, of what takes longer
+// than that, until stop is called. On a terminal each line replaces the last.
+func progress(w io.Writer, say func() string) (stop func()) {
+	f, ok := w.(*os.File)
+	live := ok && term.IsTerminal(int(f.Fd()))
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(progressAfter)
+		defer tick.Stop()
+		began := time.Now()
+		told := false
+		for {
+			select {
+			case <-quit:
+				if told && live {
+					fmt.Fprint(w, "\r\x1b[K")
+				}
+				return
+			case now := <-tick.C:
+				told = true
+				line := fmt.Sprintf("siemd: %s, %s", say(), now.Sub(began).Round(time.Second))
+				if live {
+					fmt.Fprintf(w, "\r\x1b[K%s", line)
+				} else {
+					fmt.Fprintln(w, line)
+				}
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}

@@ -1,0 +1,73 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/wal"
+)
+
+// Health is the output's condition now.
+func (r *Runner) Health() Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.health.next(observation{kind: seenTime}, time.Now())
+}
+
+// Probed folds the result of a probe into health. After one that went well
+// what is held back is tried at once.
+func (r *Runner) Probed(err error) {
+	o := observation{kind: seenAlive}
+	if err != nil {
+		o = observation{kind: seenFailure, err: err.Error()}
+		if agent.IsBlocked(err) {
+			o.kind = seenBlocked
+		}
+	}
+	r.mu.Lock()
+	r.health = r.health.next(o, time.Now())
+	r.mu.Unlock()
+	r.Kick()
+}
+
+// Stats are an output's figures at one moment.
+type Stats struct {
+	Counts      wal.Counts // across restarts
+	Pending     uint64
+	FailedNow   int // in the failed store
+	Unaccounted int64
+	OldestAge   time.Duration // of the oldest pending event that was read; 0 if none
+	InFlight    int           // requests
+	Concurrency int           // requests allowed in flight now
+	BytesHeld   int64         // memory for blocks and encoded events
+	P50         time.Duration // of the last requests that were taken
+	P90         time.Duration
+	P99         time.Duration
+}
+
+// Stats may be asked at any time, also before and after Run.
+func (r *Runner) Stats() Stats {
+	s := Stats{
+		Counts: r.o.Cursor.Counts(), Pending: r.Pending(), FailedNow: r.o.Failed.Len(),
+		Unaccounted: r.Unaccounted(), OldestAge: r.oldestAge(time.Now()), BytesHeld: r.budget.held(),
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.InFlight, s.Concurrency = r.busy, r.width
+	p := r.lat.percentiles(50, 90, 99)
+	s.P50, s.P90, s.P99 = p[0], p[1], p[2]
+	return s
+}
+
+func (r *Runner) oldestAge(now time.Time) time.Duration {
+	r.mu.Lock()
+	oldest := r.oldest
+	r.mu.Unlock()
+	if oldest == 0 {
+		oldest = r.gathering.Load()
+	}
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, time.Duration(now.UnixNano()-oldest))
+}
