@@ -24,8 +24,19 @@ const openAPIPath = "/api/openapi.json"
 // A schema is JSON Schema as far as it is used here.
 type schema map[string]any
 
-// openAPI is the document; it is made once.
-var openAPI = sync.OnceValue(func() schema {
+// openAPI is the document; it is made once. It is no variable with an
+// initial value, because the table of routes refers to it.
+func openAPI() schema {
+	openAPIOnce.Do(func() { openAPIDoc = makeOpenAPI() })
+	return openAPIDoc
+}
+
+var (
+	openAPIOnce sync.Once
+	openAPIDoc  schema
+)
+
+func makeOpenAPI() schema {
 	d := describer{components: schema{}}
 	paths := schema{}
 	for _, r := range routes() {
@@ -45,7 +56,7 @@ var openAPI = sync.OnceValue(func() schema {
 		"paths":      paths,
 		"components": schema{"schemas": d.components, "securitySchemes": schema{"token": schema{"type": "http", "scheme": "bearer"}}},
 	}
-})
+}
 
 type describer struct {
 	components schema
