@@ -38,6 +38,9 @@ type rig struct {
 	agent *supervisor.Agent
 	log   *logBuffer
 	stop  func()
+
+	once sync.Once
+	spec document
 }
 
 type logBuffer struct {
@@ -200,7 +203,23 @@ func (r *rig) call(method, path, body string, header ...string) answer {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, data}
+	a := answer{resp.StatusCode, resp.Header, data}
+	if err := r.doc().check(method, path, a); err != nil {
+		r.t.Errorf("the OpenAPI document does not have this answer: %v\n%s %s = %v", err, method, path, a)
+	}
+	return a
+}
+
+// doc is the document that every answer is held to.
+func (r *rig) doc() document {
+	r.once.Do(func() {
+		data, err := json.Marshal(openAPI())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.spec = newDocument(r.t, data)
+	})
+	return r.spec
 }
 
 // want is call for an answer of that status.

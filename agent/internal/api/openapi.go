@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/adrian207/siemd/agent/internal/delivery"
@@ -24,19 +23,8 @@ const openAPIPath = "/api/openapi.json"
 // A schema is JSON Schema as far as it is used here.
 type schema map[string]any
 
-// openAPI is the document; it is made once. It is no variable with an
-// initial value, because the table of routes refers to it.
+// openAPI makes the document.
 func openAPI() schema {
-	openAPIOnce.Do(func() { openAPIDoc = makeOpenAPI() })
-	return openAPIDoc
-}
-
-var (
-	openAPIOnce sync.Once
-	openAPIDoc  schema
-)
-
-func makeOpenAPI() schema {
 	d := describer{components: schema{}}
 	paths := schema{}
 	for _, r := range routes() {
@@ -126,7 +114,10 @@ func (r *route) success() int {
 
 // statuses are all that a route may answer with, but for 500: that is a bug.
 func (r *route) statuses() []int {
-	list := append([]int{r.success(), http.StatusBadRequest, http.StatusForbidden, http.StatusMisdirectedRequest}, r.status...)
+	list := append([]int{r.success(), http.StatusForbidden, http.StatusMisdirectedRequest}, r.status...)
+	if !r.plain {
+		list = append(list, http.StatusBadRequest)
+	}
 	if r.scope != scopeNone {
 		list = append(list, http.StatusUnauthorized, http.StatusTooManyRequests)
 	}

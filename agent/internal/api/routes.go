@@ -37,7 +37,7 @@ func routes() []route {
 	// It is not in a table of its own because it describes them all.
 	return append(all, route{
 		method: "GET", path: openAPIPath, brief: "This document.", answer: map[string]any{},
-		serve: func(_ *Server, c *call) error { return c.json(http.StatusOK, openAPI()) },
+		serve: func(s *Server, c *call) error { return c.json(http.StatusOK, s.document()) },
 	})
 }
 
@@ -72,7 +72,10 @@ func (s *Server) endpoint(ln listening, r route) http.Handler {
 			writeProblem(w, p)
 			return
 		}
-		err := c.checkQuery()
+		var err error
+		if !r.plain {
+			err = c.checkQuery()
+		}
 		if err == nil {
 			err = r.serve(s, c)
 		}

@@ -34,6 +34,7 @@ type Server struct {
 	failures failures
 	taps     atomic.Int64 // that watch now
 	now      func() time.Time
+	document func() schema // of OpenAPI
 	servers  []*http.Server
 	open     []listening
 }
@@ -48,7 +49,7 @@ type listening struct {
 // Listen binds every address of cfg and the socket. What can fail about the
 // API fails here.
 func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server, error) {
-	s := &Server{agent: a, log: log, now: time.Now}
+	s := &Server{agent: a, log: log, now: time.Now, document: sync.OnceValue(openAPI)}
 	var err error
 	if s.own, err = ownToken(filepath.Join(cfg.DataDir, TokenName)); err != nil {
 		return nil, err

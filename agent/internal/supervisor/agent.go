@@ -116,7 +116,8 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 func (a *Agent) Run(ctx context.Context) error {
 	exhausted := a.waitInputs(ctx)
 	close(a.done)
-	a.changing.Lock() // a change that is under way ends; there will be no other
+	a.changing.Lock()
+	//lint:ignore SA2001 a barrier: a change that is under way ends, and there will be no other
 	a.changing.Unlock()
 	a.mu.Lock()
 	budget := a.cfg.ShutdownTimeout.D()

@@ -79,7 +79,7 @@ func steps(old, new map[string]string) []Step {
 	for name := range new {
 		names[name] = true
 	}
-	var list []Step
+	list := []Step{}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, had := old[name]
 		is, has := new[name]
@@ -163,14 +163,4 @@ func (p Plan) Print(w io.Writer) {
 	for _, s := range p.Restart {
 		fmt.Fprintf(w, "! %s takes effect after a restart of the agent\n", s)
 	}
-}
-
-// action is what p does with the named component of list.
-func action(list []Step, name string) Action {
-	for _, s := range list {
-		if s.Name == name {
-			return s.Action
-		}
-	}
-	return Keep
 }
