@@ -156,6 +156,8 @@ func (r *Response) Clock(now time.Time, report func(agent.Step)) {
 		report(agent.Step{Name: "clock", Detail: "agrees with the receiver's"})
 		return
 	}
-	report(agent.Step{Name: "clock", Detail: "differs from the receiver's",
-		Err: fmt.Errorf("this machine's clock is %s off the receiver's", skew), Fix: "synchronise both with NTP"})
+	report(agent.Step{
+		Name: "clock", Detail: "differs from the receiver's",
+		Err: fmt.Errorf("this machine's clock is %s off the receiver's", skew), Fix: "synchronise both with NTP",
+	})
 }

@@ -69,8 +69,10 @@ func (e *elastic) failure(status int) reply {
 	case status == http.StatusRequestEntityTooLarge:
 		return reply{status: status}
 	case !ok:
-		return reply{status: status, body: []byte("<html><body><h1>" + strconv.Itoa(status) + " " + http.StatusText(status) + "</h1></body></html>"),
-			header: map[string]string{"Content-Type": "text/html"}}
+		return reply{
+			status: status, body: []byte("<html><body><h1>" + strconv.Itoa(status) + " " + http.StatusText(status) + "</h1></body></html>"),
+			header: map[string]string{"Content-Type": "text/html"},
+		}
 	}
 	return e.sign(esError(status, k[0], k[1]))
 }
@@ -156,8 +158,10 @@ func (e *elastic) mediaType(req *http.Request) (reply, bool) {
 	return reply{status: http.StatusNotAcceptable, body: append(body, `,"status":406}`...)}, false
 }
 
-const esRoot = `{"name":"mock","cluster_name":"mock","cluster_uuid":"bW9jay1jbHVzdGVyLXV1aQ","version":{"number":"8.17.0","build_flavor":"default","build_type":"tar","lucene_version":"9.12.0","minimum_wire_compatibility_version":"7.17.0","minimum_index_compatibility_version":"7.0.0"},"tagline":"You Know, for Search"}`
-const osRoot = `{"name":"mock","cluster_name":"mock","cluster_uuid":"bW9jay1jbHVzdGVyLXV1aQ","version":{"distribution":"opensearch","number":"2.17.0","build_type":"tar","lucene_version":"9.11.1"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
+const (
+	esRoot = `{"name":"mock","cluster_name":"mock","cluster_uuid":"bW9jay1jbHVzdGVyLXV1aQ","version":{"number":"8.17.0","build_flavor":"default","build_type":"tar","lucene_version":"9.12.0","minimum_wire_compatibility_version":"7.17.0","minimum_index_compatibility_version":"7.0.0"},"tagline":"You Know, for Search"}`
+	osRoot = `{"name":"mock","cluster_name":"mock","cluster_uuid":"bW9jay1jbHVzdGVyLXV1aQ","version":{"distribution":"opensearch","number":"2.17.0","build_type":"tar","lucene_version":"9.11.1"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
+)
 
 // ask answers all but bulk requests.
 func (e *elastic) ask(req *http.Request, path string) reply {

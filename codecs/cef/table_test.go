@@ -155,8 +155,14 @@ func TestExtensions(t *testing.T) {
 	c := config()
 	c.Version = 1
 	c.Extensions = []Extension{
-		{"cs6", "a.b", "my = label"}, {"src", "ip", ""}, {"c6a1", "ip6", "v6"}, {"spt", "port", ""}, {"smac", "mac", ""},
-		{"end", "end", ""}, {"zerotrustPlanet", "planet", ""}, {"threatActor", "actor", ""},
+		{"cs6", "a.b", "my = label"},
+		{"src", "ip", ""},
+		{"c6a1", "ip6", "v6"},
+		{"spt", "port", ""},
+		{"smac", "mac", ""},
+		{"end", "end", ""},
+		{"zerotrustPlanet", "planet", ""},
+		{"threatActor", "actor", ""},
 	}
 	var r fields.Repairs
 	c.Repairs = &r

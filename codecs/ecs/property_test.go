@@ -126,7 +126,8 @@ func check(t interface{ Fatalf(string, ...any) }, c *Codec, p vectors.Parts) {
 		got  []string
 		want string
 	}{
-		{d.Related.Hosts, p.Source}, {d.Threat.Tactic.ID, p.Tactic},
+		{d.Related.Hosts, p.Source},
+		{d.Threat.Tactic.ID, p.Tactic},
 		{slices.Concat(d.Threat.Technique.Sub.ID, d.Threat.Technique.ID)[:min(1, len(d.Threat.Technique.ID))], p.Technique},
 	} {
 		if len(l.got) > 1 || strings.Join(l.got, "") != l.want {

@@ -35,8 +35,12 @@ func TestActions(t *testing.T) {
 		{"all", Config{Op: "index", Index: "i", Pipeline: "p\"", Routing: "{source}"}, e, `{"index":{"_index":"i","_id":"A\"1","routing":"DEV-1","pipeline":"p\""}}`},
 		{"no source to route by", Config{Index: "i", Routing: "{source}"}, agent.Event{ID: []byte("1")}, `{"create":{"_index":"i","_id":"1"}}`},
 		{"512 bytes", Config{Index: "i"}, with(func(e *agent.Event) { e.ID = []byte(long[:512]) }), `{"create":{"_index":"i","_id":"` + long[:512] + `"}}`},
-		{"513 bytes", Config{Index: "i", Repairs: &r}, with(func(e *agent.Event) { e.ID = []byte(long) }),
-			`{"create":{"_index":"i","_id":"35ade0090e64e74d6ad04204009c23a4e34b82bdf0f4f317fbcc5f26f9b10241"}}`},
+		{
+			"513 bytes",
+			Config{Index: "i", Repairs: &r},
+			with(func(e *agent.Event) { e.ID = []byte(long) }),
+			`{"create":{"_index":"i","_id":"35ade0090e64e74d6ad04204009c23a4e34b82bdf0f4f317fbcc5f26f9b10241"}}`,
+		},
 		{"date and type", Config{Index: "zt-{event_type}-%Y.%m.%d"}, e, `{"create":{"_index":"zt-alert-2025.10.29","_id":"A\"1"}}`},
 		{"a month ago is fine", Config{Index: "zt-%Y.%m.%d"}, with(func(e *agent.Event) { e.Time -= 30 * 24 * hour }), `{"create":{"_index":"zt-2025.09.29","_id":"A\"1"}}`},
 		{"older is not", Config{Index: "zt-%Y.%m.%d", Repairs: &r}, with(func(e *agent.Event) { e.Time -= 30*24*hour + 1 }), `{"create":{"_index":"zt-2025.10.29","_id":"A\"1"}}`},
@@ -45,8 +49,11 @@ func TestActions(t *testing.T) {
 		{"a type that is no name", Config{Index: "zt-{event_type}-%Y.%m.%d", Repairs: &r}, with(func(e *agent.Event) { e.Type = []byte("a/b") }), `{"create":{"_index":"zt","_id":"A\"1"}}`},
 		{"with a default", Config{Index: "zt-{event_type}", IndexDefault: "zt-other"}, with(func(e *agent.Event) { e.Type = []byte("*") }), `{"create":{"_index":"zt-other","_id":"A\"1"}}`},
 		{"a data stream", Config{Index: "logs-zt.{event_type}-default", DataStream: true}, e, `{"create":{"_index":"logs-zt.alert-default","_id":"A\"1"}}`},
-		{"a hyphen would move its parts", Config{Index: "logs-zt.{event_type}-default", IndexDefault: "logs-zt.other-default", DataStream: true},
-			with(func(e *agent.Event) { e.Type = []byte("a-b") }), `{"create":{"_index":"logs-zt.other-default","_id":"A\"1"}}`},
+		{
+			"a hyphen would move its parts",
+			Config{Index: "logs-zt.{event_type}-default", IndexDefault: "logs-zt.other-default", DataStream: true},
+			with(func(e *agent.Event) { e.Type = []byte("a-b") }), `{"create":{"_index":"logs-zt.other-default","_id":"A\"1"}}`,
+		},
 	} {
 		tt.config.Schema = "raw"
 		c, err := New(tt.config)

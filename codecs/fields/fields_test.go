@@ -108,8 +108,10 @@ func FuzzRead(f *testing.F) {
 			got  fields.Value
 			want json.RawMessage
 		}{
-			{"title", got.Title, want.Title}, {"description", got.Description, want.Description},
-			{"risk_factors", got.RiskFactors, want.Factors}, {"score", got.AnomalyScore, anomaly["score"]},
+			{"title", got.Title, want.Title},
+			{"description", got.Description, want.Description},
+			{"risk_factors", got.RiskFactors, want.Factors},
+			{"score", got.AnomalyScore, anomaly["score"]},
 		} {
 			if string(m.want) == "null" || string(m.want) == `""` {
 				m.want = nil

@@ -107,14 +107,22 @@ func TestEnvelopes(t *testing.T) {
 		{Config{}, `{"time":1761739200.001,"source":"siemd:Alert/1","event":{"a":1}}`},
 		{Config{Raw: true, Host: "h"}, `{"a":1}`},
 		{Config{App: "x\"y", Host: "h"}, `{"time":1761739200.001,"host":"h","source":"x\"y:Alert/1","event":{"a":1}}`},
-		{Config{Source: "fixed", Index: "main", Fields: map[string]string{"z": "1", "a": "\""}},
-			`{"time":1761739200.001,"source":"fixed","index":"main","event":{"a":1},"fields":{"a":"\"","z":"1"}}`},
-		{Config{Source: "s", Index: "zt_{event_type}", Sourcetype: "zt:{event_type}", Repairs: &r},
-			`{"time":1761739200.001,"source":"s","sourcetype":"zt","index":"zt","event":{"a":1}}`},
-		{Config{Source: "s", Index: "zt_{event_type}", IndexDefault: "other", Sourcetype: "zt:{severity}"},
-			`{"time":1761739200.001,"source":"s","sourcetype":"zt:high","index":"other","event":{"a":1}}`},
-		{Config{Source: "s/{source}/{input}", Index: "zt-{source}-%Y"},
-			`{"time":1761739200.001,"source":"s/DEV-1/apps","index":"zt-dev-1-2025","event":{"a":1}}`},
+		{
+			Config{Source: "fixed", Index: "main", Fields: map[string]string{"z": "1", "a": "\""}},
+			`{"time":1761739200.001,"source":"fixed","index":"main","event":{"a":1},"fields":{"a":"\"","z":"1"}}`,
+		},
+		{
+			Config{Source: "s", Index: "zt_{event_type}", Sourcetype: "zt:{event_type}", Repairs: &r},
+			`{"time":1761739200.001,"source":"s","sourcetype":"zt","index":"zt","event":{"a":1}}`,
+		},
+		{
+			Config{Source: "s", Index: "zt_{event_type}", IndexDefault: "other", Sourcetype: "zt:{severity}"},
+			`{"time":1761739200.001,"source":"s","sourcetype":"zt:high","index":"other","event":{"a":1}}`,
+		},
+		{
+			Config{Source: "s/{source}/{input}", Index: "zt-{source}-%Y"},
+			`{"time":1761739200.001,"source":"s/DEV-1/apps","index":"zt-dev-1-2025","event":{"a":1}}`,
+		},
 	} {
 		c, err := New(tt.config)
 		if err != nil {

@@ -18,21 +18,38 @@ func TestLines(t *testing.T) {
 		event  agent.Event
 		want   string
 	}{
-		{"before 13 digits", nil, agent.Event{Time: 31536000e9, Body: []byte(`{}`)},
-			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=Jan 01 1971 00:00:00.000 UTC\tdevTimeFormat=MMM dd yyyy HH:mm:ss.SSS z\tsev=1"},
+		{
+			"before 13 digits", nil,
+			agent.Event{Time: 31536000e9, Body: []byte(`{}`)},
+			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=Jan 01 1971 00:00:00.000 UTC\tdevTimeFormat=MMM dd yyyy HH:mm:ss.SSS z\tsev=1",
+		},
 		{"the first of 13 digits", nil, agent.Event{Time: 1e18, Body: []byte(`{}`)}, "LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1000000000000\tsev=1"},
-		{"another delimiter", func(c *Config) { c.Delimiter = "^" }, agent.Event{Time: now, ID: []byte("a^b\tc"), Type: []byte("x^y"), Body: []byte(`{}`)},
-			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|x^y|^|devTime=1761739200000^sev=1^cat=x y^externalId=a b c"},
+		{
+			"another delimiter", func(c *Config) { c.Delimiter = "^" },
+			agent.Event{Time: now, ID: []byte("a^b\tc"), Type: []byte("x^y"), Body: []byte(`{}`)},
+			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|x^y|^|devTime=1761739200000^sev=1^cat=x y^externalId=a b c",
+		},
 		{"in hex", func(c *Config) { c.Delimiter = "0x5E" }, agent.Event{Time: now, Body: []byte(`{}`)}, "LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|0x5E|devTime=1761739200000^sev=1"},
-		{"header behind RFC 5424", func(c *Config) { c.HeaderConfig = rfc5424.HeaderConfig{RFC: "5424", Host: "h"} },
+		{
+			"header behind RFC 5424", func(c *Config) { c.HeaderConfig = rfc5424.HeaderConfig{RFC: "5424", Host: "h"} },
 			agent.Event{Time: now, Source: []byte("2001:db8::1"), Body: []byte(`{}`)},
-			"<6>1 2025-10-29T12:00:00.000Z h - - - - LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1\tresource=2001:db8::1"},
-		{"spaces", nil, agent.Event{Time: now, Type: []byte(" \t "), Body: []byte(`{"title":" \n","description":"  a "}`)},
-			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1\tmsg=a"},
-		{"an odd class", nil, agent.Event{Time: now, Type: []byte("anomaly"), Body: []byte(`{"anomaly":{"type":["a|b","c"]}}`)},
-			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|a_b; c|x09|devTime=1761739200000\tsev=1\tcat=anomaly"},
-		{"pipes in the vendor", func(c *Config) { c.Vendor = "a|b" }, agent.Event{Time: now, Body: []byte(`{}`)},
-			"LEEF:2.0|a_b|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1"},
+			"<6>1 2025-10-29T12:00:00.000Z h - - - - LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1\tresource=2001:db8::1",
+		},
+		{
+			"spaces", nil,
+			agent.Event{Time: now, Type: []byte(" \t "), Body: []byte(`{"title":" \n","description":"  a "}`)},
+			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1\tmsg=a",
+		},
+		{
+			"an odd class", nil,
+			agent.Event{Time: now, Type: []byte("anomaly"), Body: []byte(`{"anomaly":{"type":["a|b","c"]}}`)},
+			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|a_b; c|x09|devTime=1761739200000\tsev=1\tcat=anomaly",
+		},
+		{
+			"pipes in the vendor", func(c *Config) { c.Vendor = "a|b" },
+			agent.Event{Time: now, Body: []byte(`{}`)},
+			"LEEF:2.0|a_b|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1",
+		},
 	} {
 		c := config()
 		if tt.change != nil {

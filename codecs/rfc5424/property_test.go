@@ -46,7 +46,10 @@ func check(t interface{ Fatalf(string, ...any) }, p vectors.Parts, c Config) {
 		t.Fatalf("facility %d in %q", m.pri>>3, s)
 	}
 	for _, f := range []struct{ param, text string }{
-		{"eventId", p.ID}, {"device", p.Source}, {"tactic", p.Tactic}, {"technique", p.Technique},
+		{"eventId", p.ID},
+		{"device", p.Source},
+		{"tactic", p.Tactic},
+		{"technique", p.Technique},
 		{"severity", fields.SeverityName(p.Severity)},
 	} {
 		want := vectors.OneLine(f.text)

@@ -102,10 +102,19 @@ func (c Config) Validate() error {
 		key   string
 		value int64
 	}{
-		{"max_body", int64(c.MaxBody)}, {"max_event", int64(c.MaxEvent)}, {"max_events", int64(c.MaxEvents)}, {"max_ratio", int64(c.MaxRatio)},
-		{"max_header", int64(c.MaxHeader)}, {"max_in_flight", int64(c.MaxInFlight)}, {"read_timeout", int64(c.ReadTimeout)},
-		{"header_timeout", int64(c.HeaderTime)}, {"idle_timeout", int64(c.IdleTimeout)}, {"max_connections", int64(c.MaxConnections)},
-		{"max_connections_per_address", int64(c.MaxPerAddress)}, {"full_wait", int64(c.FullWait)}, {"idempotency_window", int64(c.IdempotencyWindow)},
+		{"max_body", int64(c.MaxBody)},
+		{"max_event", int64(c.MaxEvent)},
+		{"max_events", int64(c.MaxEvents)},
+		{"max_ratio", int64(c.MaxRatio)},
+		{"max_header", int64(c.MaxHeader)},
+		{"max_in_flight", int64(c.MaxInFlight)},
+		{"read_timeout", int64(c.ReadTimeout)},
+		{"header_timeout", int64(c.HeaderTime)},
+		{"idle_timeout", int64(c.IdleTimeout)},
+		{"max_connections", int64(c.MaxConnections)},
+		{"max_connections_per_address", int64(c.MaxPerAddress)},
+		{"full_wait", int64(c.FullWait)},
+		{"idempotency_window", int64(c.IdempotencyWindow)},
 	} {
 		if p.value <= 0 {
 			bad(p.key, "", "must be more than 0")

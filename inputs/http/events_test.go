@@ -282,7 +282,7 @@ func TestConnectionLimits(t *testing.T) {
 		n, _ := c.Read(make([]byte, 512))
 		return n > 0
 	}
-	if !ask(dial()) || !ask(dial()) {
+	if first, second := ask(dial()), ask(dial()); !first || !second {
 		t.Fatal("two connections are within the limit")
 	}
 	if ask(dial()) {

@@ -166,7 +166,7 @@ func (it item) text() string {
 type counts struct{ duplicates, failureStore int }
 
 // settle turns the items of an answer into what Write returns.
-func settle(resp *httpx.Response, items []item, op string) (error, counts) {
+func settle(resp *httpx.Response, items []item, op string) (counts, error) {
 	var c counts
 	var failed []agent.EventError
 	for i, it := range items {
@@ -193,9 +193,9 @@ func settle(resp *httpx.Response, items []item, op string) (error, counts) {
 		failed = append(failed, agent.EventError{Index: i, Err: err})
 	}
 	if failed == nil {
-		return nil, c
+		return c, nil
 	}
-	return &agent.PartialError{Failed: failed}, c
+	return c, &agent.PartialError{Failed: failed}
 }
 
 // whole is the error for an answer that is not about single events.

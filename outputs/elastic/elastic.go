@@ -97,7 +97,7 @@ func (o *Output) Write(ctx context.Context, events []agent.Event) error {
 		return resp.Blame(resp.Odd("the answer is about %d events, the request had %d", len(items), len(events)))
 	}
 	resp.Good()
-	err, c := settle(resp, items, o.config.Op)
+	c, err := settle(resp, items, o.config.Op)
 	o.count(c)
 	return err
 }

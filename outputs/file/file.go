@@ -260,7 +260,7 @@ func (o *output) Probe(_ context.Context, report func(agent.Step)) error {
 		err = unix.Access(o.path, unix.W_OK)
 	case errors.Is(err, fs.ErrNotExist):
 		detail = o.path + " will be made"
-		if info, err = os.Stat(filepath.Dir(o.path)); err == nil {
+		if _, err = os.Stat(filepath.Dir(o.path)); err == nil {
 			err = unix.Access(filepath.Dir(o.path), unix.W_OK)
 		}
 	}

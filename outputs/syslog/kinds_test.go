@@ -62,20 +62,34 @@ func anomaly() *agent.Event {
 // What each kind and its keys put on the wire.
 func TestWireForms(t *testing.T) {
 	for _, c := range []struct{ kind, keys, want string }{
-		{"syslog", "",
-			`147 <131>1 2025-10-09T12:00:00.123Z DEV-1 zerotrust - anomaly [zerotrust@32473 eventId="ANO-1" device="DEV-1" severity="high" score="85.0"] Login | odd`},
-		{"syslog", "framing: newline, hostname: h, app_name: app, facility: auth, sd_id: x@1, bom: always",
-			`<35>1 2025-10-09T12:00:00.123Z h app - anomaly [x@1 eventId="ANO-1" device="DEV-1" severity="high" score="85.0"] ` + "\ufeffLogin | odd\n"},
-		{"syslog", "transport: udp, hostname: '-', rfc: 3164",
-			`<131>Oct  9 12:00:00 - zerotrust: [zerotrust@32473 eventId="ANO-1" device="DEV-1" severity="high" score="85.0"] Login | odd`},
-		{"cef", "framing: newline, extensions: {cs6: net.zone, flexString1: net.zone, flexString1Label: zone}",
-			`<131>Oct  9 12:00:00 DEV-1 CEF:0|ZeroTrust|Mac-Compliance-System|1.0|authentication|Login \| odd|7|rt=1760011200123 externalId=ANO-1 deviceExternalId=DEV-1 dvchost=gateway cat=anomaly msg=Login | odd cfp1=85.0 cfp1Label=anomalyScore cs6=dmz cs6Label=net.zone flexString1=dmz flexString1Label=zone` + "\n"},
-		{"cef", "transport: udp, rfc: 5424, vendor: V, product: P, product_version: 2, cef_version: 1",
-			`<131>1 2025-10-09T12:00:00.123Z DEV-1 zerotrust - anomaly - CEF:1|V|P|2|authentication|Login \| odd|7|rt=1760011200123 externalId=ANO-1 deviceExternalId=DEV-1 dvchost=gateway cat=anomaly msg=Login | odd cfp1=85.0 cfp1Label=anomalyScore`},
-		{"leef", "framing: newline, delimiter: ^, vendor: V",
-			`<131>Oct  9 12:00:00 DEV-1 LEEF:2.0|V|Mac-Compliance-System|1.0|authentication|^|devTime=1760011200123^sev=7^cat=anomaly^resource=DEV-1^externalId=ANO-1^anomalyScore=85.0^title=Login | odd` + "\n"},
-		{"leef", "framing: newline, leef_version: 1.0",
-			"<131>Oct  9 12:00:00 DEV-1 LEEF:1.0|ZeroTrust|Mac-Compliance-System|1.0|authentication|devTime=1760011200123\tsev=7\tcat=anomaly\tresource=DEV-1\texternalId=ANO-1\tanomalyScore=85.0\ttitle=Login | odd\n"},
+		{
+			"syslog", "",
+			`147 <131>1 2025-10-09T12:00:00.123Z DEV-1 zerotrust - anomaly [zerotrust@32473 eventId="ANO-1" device="DEV-1" severity="high" score="85.0"] Login | odd`,
+		},
+		{
+			"syslog", "framing: newline, hostname: h, app_name: app, facility: auth, sd_id: x@1, bom: always",
+			`<35>1 2025-10-09T12:00:00.123Z h app - anomaly [x@1 eventId="ANO-1" device="DEV-1" severity="high" score="85.0"] ` + "\ufeffLogin | odd\n",
+		},
+		{
+			"syslog", "transport: udp, hostname: '-', rfc: 3164",
+			`<131>Oct  9 12:00:00 - zerotrust: [zerotrust@32473 eventId="ANO-1" device="DEV-1" severity="high" score="85.0"] Login | odd`,
+		},
+		{
+			"cef", "framing: newline, extensions: {cs6: net.zone, flexString1: net.zone, flexString1Label: zone}",
+			`<131>Oct  9 12:00:00 DEV-1 CEF:0|ZeroTrust|Mac-Compliance-System|1.0|authentication|Login \| odd|7|rt=1760011200123 externalId=ANO-1 deviceExternalId=DEV-1 dvchost=gateway cat=anomaly msg=Login | odd cfp1=85.0 cfp1Label=anomalyScore cs6=dmz cs6Label=net.zone flexString1=dmz flexString1Label=zone` + "\n",
+		},
+		{
+			"cef", "transport: udp, rfc: 5424, vendor: V, product: P, product_version: 2, cef_version: 1",
+			`<131>1 2025-10-09T12:00:00.123Z DEV-1 zerotrust - anomaly - CEF:1|V|P|2|authentication|Login \| odd|7|rt=1760011200123 externalId=ANO-1 deviceExternalId=DEV-1 dvchost=gateway cat=anomaly msg=Login | odd cfp1=85.0 cfp1Label=anomalyScore`,
+		},
+		{
+			"leef", "framing: newline, delimiter: ^, vendor: V",
+			`<131>Oct  9 12:00:00 DEV-1 LEEF:2.0|V|Mac-Compliance-System|1.0|authentication|^|devTime=1760011200123^sev=7^cat=anomaly^resource=DEV-1^externalId=ANO-1^anomalyScore=85.0^title=Login | odd` + "\n",
+		},
+		{
+			"leef", "framing: newline, leef_version: 1.0",
+			"<131>Oct  9 12:00:00 DEV-1 LEEF:1.0|ZeroTrust|Mac-Compliance-System|1.0|authentication|devTime=1760011200123\tsev=7\tcat=anomaly\tresource=DEV-1\texternalId=ANO-1\tanomalyScore=85.0\ttitle=Login | odd\n",
+		},
 	} {
 		config, problems := decode(t, c.kind, "{endpoint: '127.0.0.1:9', "+c.keys+"}")
 		if len(problems) > 0 {
@@ -131,8 +145,13 @@ func TestConfigMistakes(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, c := range []struct{ transport, endpoint, want string }{
-		{"tcp", "a", "a:514"}, {"tls", "a", "a:6514"}, {"udp", "10.0.0.1", "10.0.0.1:514"}, {"tcp", "a:1514", "a:1514"},
-		{"tcp", "::1", "[::1]:514"}, {"tls", "[::1]", "[::1]:6514"}, {"tcp", "[::1]:99", "[::1]:99"},
+		{"tcp", "a", "a:514"},
+		{"tls", "a", "a:6514"},
+		{"udp", "10.0.0.1", "10.0.0.1:514"},
+		{"tcp", "a:1514", "a:1514"},
+		{"tcp", "::1", "[::1]:514"},
+		{"tls", "[::1]", "[::1]:6514"},
+		{"tcp", "[::1]:99", "[::1]:99"},
 	} {
 		got, err := Config{Transport: c.transport}.address(c.endpoint)
 		if err != nil || got != c.want {

@@ -46,16 +46,26 @@ func TestTLS(t *testing.T) {
 		fix    string // part of what the probe says
 	}{
 		{"good", func(t *testing.T) *tls.Config { return ca.server(t, "127.0.0.1", good) }, nil, nil, ""},
-		{"other name", func(t *testing.T) *tls.Config { return ca.server(t, "siem.test", good) },
-			func(_ *testing.T, c *Config) { c.TLS.ServerName = "siem.test" }, nil, ""},
-		{"not verified", func(t *testing.T) *tls.Config { return stranger.server(t, "else", good.Add(-96*time.Hour)) },
-			func(_ *testing.T, c *Config) { c.TLS.CAFile, c.TLS.Verify = "", false }, nil, ""},
-		{"expired", func(t *testing.T) *tls.Config { return ca.server(t, "127.0.0.1", time.Now().Add(-time.Hour)) },
-			nil, new(x509.CertificateInvalidError), "renew"},
-		{"wrong name", func(t *testing.T) *tls.Config { return ca.server(t, "siem.test", good) },
-			nil, new(x509.HostnameError), "tls.server_name to a name in the certificate: siem.test"},
-		{"unknown authority", func(t *testing.T) *tls.Config { return stranger.server(t, "127.0.0.1", good) },
-			nil, new(x509.UnknownAuthorityError), "tls.ca_file"},
+		{
+			"other name", func(t *testing.T) *tls.Config { return ca.server(t, "siem.test", good) },
+			func(_ *testing.T, c *Config) { c.TLS.ServerName = "siem.test" }, nil, "",
+		},
+		{
+			"not verified", func(t *testing.T) *tls.Config { return stranger.server(t, "else", good.Add(-96*time.Hour)) },
+			func(_ *testing.T, c *Config) { c.TLS.CAFile, c.TLS.Verify = "", false }, nil, "",
+		},
+		{
+			"expired", func(t *testing.T) *tls.Config { return ca.server(t, "127.0.0.1", time.Now().Add(-time.Hour)) },
+			nil, new(x509.CertificateInvalidError), "renew",
+		},
+		{
+			"wrong name", func(t *testing.T) *tls.Config { return ca.server(t, "siem.test", good) },
+			nil, new(x509.HostnameError), "tls.server_name to a name in the certificate: siem.test",
+		},
+		{
+			"unknown authority", func(t *testing.T) *tls.Config { return stranger.server(t, "127.0.0.1", good) },
+			nil, new(x509.UnknownAuthorityError), "tls.ca_file",
+		},
 		{"TLS 1.1 only", func(t *testing.T) *tls.Config {
 			c := ca.server(t, "127.0.0.1", good)
 			c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11

@@ -35,7 +35,10 @@ outputs:
 	if a.field("results.cef") != false || a.field("details.cef") == nil {
 		t.Errorf("export of what the filter leaves out = %v", a)
 	}
-	a = r.want(200, "GET", "/statistics", "")
+	eventually(t, "the other cursors have passed", func() bool {
+		a = r.want(200, "GET", "/statistics", "")
+		return a.field("pending_events") == 0.0
+	})
 	for path, want := range map[string]any{
 		"total_events": 2.0, "sent_events": 2.0, "failed_events": 0.0, "pending_events": 0.0, "success_rate": 1.0, "active_connections": 2.0,
 		"connections.splunk.sent_events": 1.0, "connections.cef.sent_events": 1.0, "connections.cef.filtered_events": 1.0 + 1,

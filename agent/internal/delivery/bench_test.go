@@ -42,8 +42,10 @@ func benchRunner(b *testing.B, size int, out agent.Output, set func(*Config), de
 		if err != nil {
 			b.Fatal(err)
 		}
-		r := New(Options{Name: name, Config: cfg, Output: out, Cursor: cur, Source: FromLog(l, cur), Failed: s,
-			Env: agent.Env{Name: name, Kind: "output", Log: log, Metrics: metrics.NewSet()}})
+		r := New(Options{
+			Name: name, Config: cfg, Output: out, Cursor: cur, Source: FromLog(l, cur), Failed: s,
+			Env: agent.Env{Name: name, Kind: "output", Log: log, Metrics: metrics.NewSet()},
+		})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error)
 		go func() { done <- r.Run(ctx) }()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -381,16 +382,16 @@ func TestLedgerSpeaks(t *testing.T) {
 // TestRetryBeforeTheCursor: an event is in the failed store before the cursor
 // passes it, and can leave it again before that. It is counted once all the same.
 func TestRetryBeforeTheCursor(t *testing.T) {
-	setup := func(b *bench) (mended, down *bool) {
-		mended, down = new(bool), new(bool)
-		*down = true
+	setup := func(b *bench) (mended, down *atomic.Bool) {
+		mended, down = new(atomic.Bool), new(atomic.Bool)
+		down.Store(true)
 		b.cfg.Concurrency = 2
 		b.cfg.Batch.MaxEvents = 5
 		b.fake.set(func(events []agent.Event) error {
 			switch {
-			case *down && string(events[0].ID) == "id-0":
+			case down.Load() && string(events[0].ID) == "id-0":
 				return &agent.PartialError{Failed: []agent.EventError{{Index: 0, Err: agent.After(time.Hour, errors.New("busy"))}}}
-			case !*mended:
+			case !mended.Load():
 				return typed("bad", agent.Permanent(errSaid))(events)
 			}
 			return nil
@@ -415,25 +416,25 @@ func TestRetryBeforeTheCursor(t *testing.T) {
 	}
 	inBubble(t, "then it passes", func(t *testing.T, b *bench) {
 		mended, down := setup(b)
-		*mended = true
+		mended.Store(true)
 		b.fake.set(func(events []agent.Event) error {
-			if *down && string(events[0].ID) == "id-0" {
+			if down.Load() && string(events[0].ID) == "id-0" {
 				return agent.After(time.Hour, errors.New("busy"))
 			}
 			return nil
 		})
 		retry(b)
-		*down = false
+		down.Store(false)
 		within(2 * time.Hour)
 		b.counts(wal.Counts{Sent: 11})
 	})
 	inBubble(t, "then it starts again", func(t *testing.T, b *bench) {
 		mended, down := setup(b)
-		*mended = true
+		mended.Store(true)
 		retry(b)
-		*mended = false
+		mended.Store(false)
 		b.stop()
-		*down = false
+		down.Store(false)
 		b.start()
 		within(time.Minute)
 		b.counts(wal.Counts{Sent: 9, Failed: 2})

@@ -330,7 +330,8 @@ func d0(line []byte) int {
 
 func BenchmarkPrepare(b *testing.B) {
 	for _, bench := range []struct{ name, line string }{
-		{"usual", usual}, {"no id", strings.Replace(usual, `"event_id":"ANO-7F3A9C21",`, "", 1)},
+		{"usual", usual},
+		{"no id", strings.Replace(usual, `"event_id":"ANO-7F3A9C21",`, "", 1)},
 		{"duplicate", strings.Replace(usual, `"title"`, `"source"`, 1)},
 		{"raw", `{"event_type":"anomaly","anomaly_id":"ANO-ABC123","device_id":"DEV-123","detected_at":"2025-10-29T12:00:00Z","anomaly_type":"authentication","anomaly_severity":"high","anomaly_score":85.0,"confidence":0.92}`},
 	} {

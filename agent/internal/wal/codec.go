@@ -18,8 +18,6 @@ const (
 
 var codecs = map[string]byte{"": codecS2, "s2": codecS2, "none": codecNone, "zstd": codecZstd}
 
-func codecName(codec byte) string { return [...]string{"none", "s2", "zstd"}[codec] }
-
 var errBadPayload = errors.New("the payload does not decompress")
 
 // zstd's coders take megabytes, so they are made when they are first needed.
