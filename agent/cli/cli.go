@@ -108,7 +108,7 @@ func commands(std streams) []*cobra.Command {
 	return []*cobra.Command{
 		newRun(std), newCheck(std), newDemo(std), newExplain(std), newElastic(std),
 		newStatus(std), newTop(std), newReload(std), newTest(std), newDrain(std), newFailed(std), newSend(std), newExport(std),
-		newWAL(std), newSink(std), newVersion(std),
+		newWAL(std), newSink(std), newSchema(std), newVersion(std),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -47,6 +48,11 @@ func newRun(std streams) *cobra.Command {
 
 // runAgent is the daemon's life: open, serve, drain.
 func runAgent(ctx context.Context, cfg *config.Config, path string, std streams) error {
+	if os.Getenv("GOGC") == "" {
+		// The live heap is a few large buffers without pointers: collecting it
+		// often is cheap, and halves what it may grow by.
+		debug.SetGCPercent(50)
+	}
 	log, level := newLog(std.err, cfg.Log)
 	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version})
 	if err != nil {
