@@ -33,7 +33,7 @@ func (s *nullSink) Submit(_ context.Context, b agent.Batch) (agent.Ticket, error
 }
 func (s *nullSink) Emit(ctx context.Context, b agent.Batch) (r agent.Receipt, err error) { return }
 func (s *nullSink) Wait(context.Context) (r agent.Receipt, err error)                    { return }
-func (s *nullSink) Resume(string) ([]byte, bool) { return nil, false }
+func (s *nullSink) Resume(string) ([]byte, bool)                                         { return nil, false }
 
 func (s *nullSink) Settled() uint64 { return 0 }
 
