@@ -34,6 +34,7 @@ type faultCase struct {
 	swallows []string // ids that count as sent and never arrive, because the mock lied
 	repeats  span     // how many events may arrive more than once
 	lift     []string // faults to set before none ends it
+	mend     func()   // ends what is no fault of the mock
 }
 
 // A span is a range of numbers.
@@ -137,6 +138,7 @@ func faultCases() (cases []faultCase) {
 		faultCase{name: "elastic-item-503", kind: "elastic", fault: "item=503:match=GOOD-:n=200"},
 		faultCase{name: "elastic-item-429-some", kind: "elastic", fault: "item=429:50%"},
 		faultCase{name: "elastic-item-409", kind: "elastic", fault: "item=409:match=POISON-", swallows: poison},
+		faultCase{name: "elastic-item-409-index", kind: "elastic", keys: "op: index", fault: "item=409", held: true, says: "409"},
 		faultCase{name: "elastic-item-403", kind: "elastic", fault: "item=403", held: true, says: "403"},
 	)
 	// Splunk's codes. Without a number they say that something is wrong with one of them.
@@ -178,6 +180,13 @@ func faultCases() (cases []faultCase) {
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	cases := faultCases()
+	receivers, outputs := startFaults(t, cases)
+	runFaults(t, startBench(t, outputs), cases, receivers)
+}
+
+// startFaults starts a mock for each case, and writes the outputs section that feeds them.
+func startFaults(t *testing.T, cases []faultCase) (map[string]*plugintest.Receiver, string) {
+	t.Helper()
 	receivers := map[string]*plugintest.Receiver{}
 	var outputs strings.Builder
 	outputs.WriteString("outputs:\n")
@@ -197,7 +206,12 @@ func TestFaultMatrix(t *testing.T) {
 		}
 		outputs.WriteString("}\n")
 	}
-	b := startBench(t, outputs.String())
+	return receivers, outputs.String()
+}
+
+// runFaults posts the stream and sees all cases through at the same time.
+func runFaults(t *testing.T, b *bench, cases []faultCase, receivers map[string]*plugintest.Receiver) {
+	t.Helper()
 	w := startWatch(t, b)
 	lines, ids := faultStream()
 	if err := b.post(lines); err != nil {
@@ -236,6 +250,9 @@ func (c *faultCase) run(b *bench, w *watch, r *plugintest.Receiver, ids []string
 			if err := r.SetFault(fault); err != nil {
 				return err
 			}
+		}
+		if c.mend != nil {
+			c.mend()
 		}
 	}
 	at, err := w.await(faultPatience, c.name, "nothing is pending", func(c connection) bool { return c.Pending == 0 && c.Accepted == faultEvents })
@@ -331,7 +348,7 @@ func (c *faultCase) retry(b *bench, w *watch, r *plugintest.Receiver, ids []stri
 	if err := b.call("POST", "/api/v1/siem/retry-failed?connection="+c.name, nil); err != nil {
 		return err
 	}
-	_, err := w.await(faultPatience, c.name, "everything is sent", func(c connection) bool { return c.figures() == figures{Sent: faultEvents} })
+	_, err := w.await(faultPatience, c.name, "everything is sent", func(c connection) bool { return c.figures() == figures{Sent: len(ids)} })
 	if err != nil {
 		return err
 	}
