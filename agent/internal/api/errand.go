@@ -279,10 +279,10 @@ func (s *Server) test(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), wait)
 	defer cancel()
-	steps := []step{}
+	steps := []probeStep{}
 	began := time.Now()
 	err = s.agent.Probe(ctx, conn.Config.Name, func(st agent.Step) {
-		one := step{Name: st.Name, OK: st.Err == nil, Detail: st.Detail, Seconds: time.Since(began).Seconds()}
+		one := probeStep{Name: st.Name, OK: st.Err == nil, Detail: st.Detail, Seconds: time.Since(began).Seconds()}
 		began = time.Now()
 		if st.Err != nil {
 			one.Error, one.Fix = st.Err.Error(), st.Fix

@@ -25,7 +25,7 @@ type schema map[string]any
 
 // openAPI makes the document.
 func openAPI() schema {
-	d := describer{components: schema{}}
+	d := describer{components: schema{}, types: map[string]reflect.Type{}}
 	paths := schema{}
 	for _, r := range routes() {
 		item, ok := paths[r.path].(schema)
@@ -48,6 +48,7 @@ func openAPI() schema {
 
 type describer struct {
 	components schema
+	types      map[string]reflect.Type // by the component's name
 }
 
 var pathParameter = regexp.MustCompile(`\{([a-z]+)\}`)
@@ -201,8 +202,11 @@ func nullable(s schema) schema {
 // component puts a struct among the components and refers to it.
 func (d *describer) component(t reflect.Type) schema {
 	name := componentName(t)
-	if _, ok := d.components[name]; !ok {
-		d.components[name] = schema{} // for types that hold themselves
+	if other, ok := d.types[name]; ok && other != t {
+		panic("api: two types are called " + name + " in the OpenAPI document")
+	}
+	if d.types[name] == nil {
+		d.types[name] = t // before its fields: it may hold itself
 		d.components[name] = d.object(t, true)
 	}
 	return schema{"$ref": "#/components/schemas/" + name}
@@ -216,6 +220,9 @@ func componentName(t reflect.Type) string {
 		name = base + "Of" + arg[strings.LastIndexByte(arg, '.')+1:]
 	}
 	name = notInNames.ReplaceAllString(name, "")
+	if strings.HasSuffix(t.PkgPath(), "/agent") { // agent.Problem is not this package's
+		return "Agent" + name
+	}
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 

@@ -101,7 +101,7 @@ type healthObject struct {
 	Pending      uint64          `json:"pending_events" doc:"Events that wait."`
 	Lag          float64         `json:"lag_seconds" doc:"Age of the oldest event that waits."`
 	Latency      latency         `json:"latency_seconds" doc:"Of the last requests that were taken."`
-	Steps        []step          `json:"steps,omitempty" doc:"Of a test: each check on the way."`
+	Steps        []probeStep     `json:"steps,omitempty" doc:"Of a test: each check on the way."`
 }
 
 type latency struct {
@@ -110,8 +110,8 @@ type latency struct {
 	P99 float64 `json:"p99" doc:"All but one in a hundred were faster."`
 }
 
-// step is one check of a test.
-type step struct {
+// probeStep is one check of a test.
+type probeStep struct {
 	Name   string `json:"name" doc:"dns, tcp, tls, auth, permission or event."`
 	OK     bool   `json:"ok" doc:"It went well."`
 	Detail string `json:"detail,omitempty" doc:"What was found."`
