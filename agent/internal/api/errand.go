@@ -293,11 +293,14 @@ func (s *Server) test(c *call) error {
 	case errors.Is(err, supervisor.ErrUnknownConnection), errors.Is(err, supervisor.ErrNoProbe):
 		return err
 	}
-	conn, ok := s.agent.Connection(conn.Config.Name)
+	conn, ok := s.settled(ctx, conn.Config.Name, err == nil)
 	if !ok {
 		return supervisor.ErrUnknownConnection
 	}
 	h := healthOf(conn)
+	if err == nil && conn.Running && conn.Pending == 0 {
+		h.Status, h.Healthy = delivery.Healthy, true // nothing waits that could still fail
+	}
 	h.Steps = steps
 	if !conn.Running {
 		now := s.now()
@@ -308,6 +311,24 @@ func (s *Server) test(c *call) error {
 		}
 	}
 	return c.json(http.StatusOK, h)
+}
+
+// settled is the connection after a probe. One that went well sends at once
+// what was held back, and what comes of that says more than the probe itself.
+func (s *Server) settled(ctx context.Context, name string, well bool) (supervisor.Connection, bool) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for {
+		conn, ok := s.agent.Connection(name)
+		if !ok || !well || !conn.Running || conn.Pending == 0 || conn.Health.Status == delivery.Healthy {
+			return conn, ok
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return conn, ok
+		}
+	}
 }
 
 type drainAnswer struct {

@@ -1,0 +1,277 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
+)
+
+// TestSeedFlow is the way in which scripts written for the Python module use
+// the API: make connections of each kind, test them, export the three kinds of
+// raw records, look at health and statistics, process what is pending.
+func TestSeedFlow(t *testing.T) {
+	splunk := receiver(t, "splunk", plugintest.Options{Token: "hec-token"})
+	elastic := receiver(t, "elastic", plugintest.Options{Username: "elastic", Password: "changeme"})
+	syslog := receiver(t, "syslog", plugintest.Options{})
+	qradar := receiver(t, "leef", plugintest.Options{})
+	r := newRig(t, "outputs: {}\n")
+	make := func(name, kind, address, more string) string {
+		t.Helper()
+		host, port, _ := strings.Cut(address, ":")
+		a := r.want(201, "POST", "/connections", fmt.Sprintf(`{"name":%q,"siem_type":%q,"endpoint":%q,"port":%s,"use_ssl":false,"verify_ssl":true,
+			"enabled_event_types":["anomaly","risk_assessment","compliance_check"],"min_severity":"informational",%s}`, name, kind, host, port, more))
+		return a.field("connection_id").(string)
+	}
+	ids := []string{
+		make("Production Splunk", "splunk", splunk.Addr(), `"auth_type":"token","auth_token":"hec-token","index_name":"security","source_type":"_json"`),
+		make("ELK Stack", "elastic", elastic.Addr(), `"auth_type":"basic","username":"elastic","password":"changeme","index_name":"zerotrust-%Y.%m.%d"`),
+		make("Central Syslog", "syslog", syslog.Addr(), `"auth_type":"tcp","facility":"local0"`),
+		make("QRadar", "qradar", qradar.Addr(), `"auth_type":"tcp"`),
+	}
+	for _, id := range ids {
+		a := r.want(200, "POST", "/connections/"+id+"/test", "")
+		if a.field("healthy") != true || a.field("status") != "healthy" || a.field("connection_id") != id || a.field("last_check") == nil || a.field("steps.0.ok") != true {
+			t.Errorf("test = %v", a)
+		}
+		for _, s := range a.field("steps").([]any) {
+			if s.(map[string]any)["ok"] != true {
+				t.Errorf("test: step %v", s)
+			}
+		}
+	}
+	records := map[string]string{
+		"anomaly":          `{"anomaly_id":"ANOM-1","device_id":"mac-7","detected_at":"2025-01-02T03:04:05Z","anomaly_type":"authentication","anomaly_severity":"high","anomaly_score":0.9,"title":"many failures"}`,
+		"risk_assessment":  `{"assessment_id":"RISK-1","device_id":"mac-7","assessment_time":"2025-01-02T03:04:05Z","total_risk_score":71,"risk_level":"high","score_delta":5}`,
+		"compliance_check": `{"id":42,"device_id":"mac-7","recorded_at":"2025-01-02T03:04:05Z","is_compliant":false,"critical_failures":["filevault"],"policies_failed":1}`,
+	}
+	for typ, record := range records {
+		a := r.want(200, "POST", "/export", fmt.Sprintf(`{"event_type":%q,"event_source":"engine","event_data":%s}`, typ, record))
+		for _, id := range ids {
+			if a.field("results."+id) != true {
+				t.Errorf("export of %s = %v", typ, a)
+			}
+		}
+	}
+	for _, id := range []string{"ANOM-1", "RISK-1", "COMP-42"} {
+		if splunk.Seen(id) != 1 || elastic.Seen(id) != 1 {
+			t.Errorf("splunk has %v, elastic %v", splunk.IDs(), elastic.IDs())
+			break
+		}
+	}
+	a := r.want(200, "GET", "/health", "")
+	for _, id := range ids {
+		if a.field("connections."+id+".healthy") != true || a.field("connections."+id+".status") != "healthy" {
+			t.Errorf("health = %v", a)
+		}
+	}
+	if a.field("connections."+ids[3]+".siem_type") != "qradar" {
+		t.Errorf("health = %v", a)
+	}
+	a = r.want(200, "GET", "/statistics", "")
+	if a.field("total_events") != 12.0 || a.field("sent_events") != 12.0 || a.field("success_rate") != 1.0 || a.field("active_connections") != 4.0 {
+		t.Errorf("statistics = %v", a)
+	}
+	a = r.want(200, "POST", "/process-pending?limit=1000", "")
+	if fmt.Sprint(a.field("results."+ids[0])) != "[0 0]" {
+		t.Errorf("process-pending = %v", a)
+	}
+	r.want(200, "POST", "/retry-failed?max_age_hours=24", "")
+	var list []map[string]any
+	if err := json.Unmarshal(r.want(200, "GET", "/connections?enabled_only=true", "").body, &list); err != nil || len(list) != 4 {
+		t.Errorf("%d connections, %v", len(list), err)
+	}
+}
+
+func TestTestTellsWhatIsWrong(t *testing.T) {
+	splunk := receiver(t, "splunk", plugintest.Options{Token: "right"})
+	r := newRig(t, fmt.Sprintf(`
+outputs:
+  wrong: {type: splunk, endpoint: %q, token: wrong-token}
+  gone: {type: cef, endpoint: '127.0.0.1:1'}
+  off: {type: splunk, endpoint: %q, token: right, enabled: false}
+  file: {type: file, path: %s/out.jsonl}
+`, splunk.URL(), splunk.URL(), t.TempDir()))
+	a := r.want(200, "POST", "/connections/wrong/test", "")
+	if a.field("healthy") != false || a.field("status") == "healthy" || a.field("last_error") == nil {
+		t.Errorf("test with a wrong token = %v", a)
+	}
+	if strings.Contains(string(a.body), "wrong-token") {
+		t.Errorf("the token is told: %v", a)
+	}
+	a = r.want(200, "POST", "/connections/gone/test", "")
+	steps := a.field("steps").([]any)
+	last := steps[len(steps)-1].(map[string]any)
+	if a.field("healthy") != false || last["ok"] != false || last["fix"] == nil {
+		t.Errorf("test of a closed port = %v", a)
+	}
+	a = r.want(200, "POST", "/connections/off/test", "")
+	if a.field("healthy") != true || a.field("enabled") != false {
+		t.Errorf("test of a disabled one = %v", a)
+	}
+	r.want(404, "POST", "/connections/nobody/test", "")
+
+	// What was held back is sent as soon as a test goes well.
+	if err := splunk.SetFault("503"); err != nil {
+		t.Fatal(err)
+	}
+	a = r.want(201, "POST", "/connections", fmt.Sprintf(`{"name":"n","siem_type":"splunk","endpoint":%q,"auth_type":"token","auth_token":"right","enabled_event_types":["*"],"retry_delay_seconds":3600}`, splunk.URL()))
+	path := "/connections/" + a.field("connection_id").(string)
+	r.want(200, "POST", "/export?wait=200ms", `{"event_type":"alert","event_source":"s","event_data":{"event_id":"held"}}`)
+	if a := r.want(200, "POST", path+"/test", ""); a.field("healthy") != false {
+		t.Errorf("test during an outage = %v", a)
+	}
+	if err := splunk.SetFault(""); err != nil {
+		t.Fatal(err)
+	}
+	if a := r.want(200, "POST", path+"/test", ""); a.field("healthy") != true || a.field("pending_events") != 0.0 {
+		t.Errorf("test after it = %v", a)
+	}
+	if splunk.Seen("held") != 1 {
+		t.Errorf("splunk has %v", splunk.IDs())
+	}
+	if a := r.call("POST", "/connections/file/test", ""); a.status != 200 && a.status != 409 {
+		t.Errorf("test of a file = %v", a)
+	}
+}
+
+// TestMalformedRequests sends many requests that make little sense: there is no
+// 5xx, and every answer is in the OpenAPI document.
+func TestMalformedRequests(t *testing.T) {
+	es := receiver(t, "elastic", plugintest.Options{})
+	r := newRig(t, fmt.Sprintf("outputs: {es: {type: elastic, endpoint: %q}}\n", es.URL()))
+	n := 2000
+	if testing.Short() {
+		n = 300
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
+	value := func() string {
+		return pick(`null`, `true`, `0`, `-1`, `1e999`, `""`, `"x"`, `[]`, `{}`, `[[[[]]]]`, `{"a":{"b":1}}`, `"\ud800"`, `"\u0000"`, `"${env:HOME}"`, `"a: b\n- c"`, `123456789012345678901234567890`,
+			`"`+strings.Repeat("ä", 300)+`"`, `["alert",null]`, `{"":""}`, `{"a.b":"c"}`, `"splunk"`, `"http"`, `"127.0.0.1:1"`, `"https://[::1"`, `["*"]`, `{"tls":{"verify":"x"}}`, `{"headers":{"A":"b\r\nc"}}`)
+	}
+	var fields []string
+	for _, k := range []string{"name", "siem_type", "endpoint", "port", "use_ssl", "auth_type", "auth_token", "username", "enabled_event_types", "min_severity", "batch_size", "batch_interval_seconds", "retry_delay_seconds", "options", "severity_mapping", "enabled", "event_type", "event_data", "connections", "event_source", "connection_id"} {
+		fields = append(fields, k)
+	}
+	made := 0
+	for range n {
+		method := pick("GET", "POST", "POST", "PUT", "DELETE", "PATCH", "HEAD")
+		path := prefix + "/" + pick("connections", "connections/es", "connections/SIEM-CONN-00000000", "connections/%2e%2e%2f", "connections/"+strings.Repeat("a", 500), "export", "failed", "refused", "process-pending",
+			"retry-failed", "statistics", "health", "wal", "inputs", "failed/es/1", "failed/es/zz", "orphans/%00/purge", "failed/export", "connections/es/drain", "nothing", "%ff", "failed/%2e%2e/x")
+		if rnd.IntN(3) == 0 {
+			path += "?" + pick("limit", "cursor", "wait", "max_age_hours", "force", "connection", "id", "severity", "x", "%zz", "match") + "=" + pick("", "0", "-1", "NaN", "1e309", "99999999999999999999", "0s", "1ms", "-5s", "es", "%00", "true", "AAAA", "L2Vz")
+		}
+		body := ""
+		switch rnd.IntN(4) {
+		case 0:
+			var b strings.Builder
+			for i := range rnd.IntN(8) {
+				if i > 0 {
+					b.WriteByte(',')
+				}
+				fmt.Fprintf(&b, "%q:%s", fields[rnd.IntN(len(fields))], value())
+			}
+			body = "{" + b.String() + "}"
+		case 1:
+			body = pick(`{`, `[]`, `null`, `"x"`, `{"a":1}{"b":2}`, "\x00\xff", strings.Repeat("[", 20000), `{"event_type":"alert","event_data":{"a":1,"a":2}}`, `{"event_type":"alert","event_data":`+strings.Repeat(`{"a":`, 3000)+`1`+strings.Repeat("}", 3000)+`}`)
+		case 2:
+			method, path = pick("POST", "POST", "PUT"), prefix+"/connections"
+			body = fmt.Sprintf(`{"name":"n","siem_type":%q,"endpoint":"h.example.com","enabled":false,"enabled_event_types":["*"],"auth_type":%q,%q:%s}`,
+				pick("splunk", "elastic", "http", "cef", "qradar"), pick("token", "none", "tcp", "basic"), fields[rnd.IntN(len(fields))], value())
+		}
+		if strings.Contains(path, "%zz") || strings.HasSuffix(path, "%ff") && method == "" {
+			continue // not a URL for the client
+		}
+		a := r.call(method, path, body)
+		if a.status == http.StatusCreated {
+			made++
+		}
+		if a.status >= 500 {
+			t.Fatalf("%s %s %.300s = %v", method, path, body, a)
+		}
+	}
+	a := r.want(200, "GET", "/status", "")
+	if a.field("outputs.0.unaccounted") != 0.0 {
+		t.Errorf("status = %v", a)
+	}
+	t.Logf("%d requests, %d connections made", n, made)
+	if strings.Contains(r.log.String(), "panic") {
+		t.Error("something panicked")
+	}
+}
+
+// TestLedgerUnderLoad exports from many clients at once while connections come,
+// change and go.
+func TestLedgerUnderLoad(t *testing.T) {
+	es := receiver(t, "elastic", plugintest.Options{})
+	bad := receiver(t, "elastic", plugintest.Options{})
+	if err := bad.SetFault("item=400:20%,503:10%"); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, fmt.Sprintf("outputs: {fixed: {type: elastic, endpoint: %q}}\n", es.URL()))
+	clients, each := 200, 6
+	if testing.Short() {
+		clients = 10
+	}
+	var wg, churn sync.WaitGroup
+	done := make(chan struct{})
+	for k := range 3 {
+		churn.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				a := r.call("POST", "/connections", fmt.Sprintf(`{"name":"c%d","siem_type":"elastic","endpoint":%q,"enabled_event_types":["*"],"retry_delay_seconds":0.01,"batch_interval_seconds":0.01,"options":{"start":"latest"}}`, k, bad.URL()))
+				if a.status != 201 {
+					t.Errorf("POST = %v", a)
+					return
+				}
+				path := "/connections/" + a.field("connection_id").(string)
+				if a := r.call("PUT", path, fmt.Sprintf(`{"batch_size":%d}`, 1+i%50)); a.status != 200 {
+					t.Errorf("PUT = %v", a)
+				}
+				time.Sleep(20 * time.Millisecond)
+				if a := r.call("DELETE", path+"?force=true", ""); a.status != 200 {
+					t.Errorf("DELETE = %v", a)
+				}
+			}
+		})
+	}
+	for k := range clients {
+		wg.Go(func() {
+			for i := range each {
+				id := fmt.Sprintf("%d-%d", k, i)
+				a := r.call("POST", "/export?wait=20s", fmt.Sprintf(`{"event_type":"alert","event_source":"s","event_data":{"event_id":%q}}`, id))
+				if a.status != 200 || a.field("results.fixed") != true {
+					t.Errorf("export = %v", a)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(done)
+	churn.Wait()
+	if es.Events() != clients*each {
+		t.Errorf("the connection that stayed got %d of %d events", es.Events(), clients*each)
+	}
+	a := r.want(200, "GET", "/status", "")
+	if a.field("orphans") != nil || a.field("outputs.1") != nil || a.field("outputs.0.unaccounted") != 0.0 || a.field("outputs.0.sent") != float64(clients*each) {
+		t.Errorf("status = %v", a)
+	}
+	m := r.want(200, "GET", "/metrics", "")
+	if !strings.Contains(string(m.body), "\nsiemd_unaccounted_events 0\n") {
+		t.Error("siemd_unaccounted_events is not 0")
+	}
+	if strings.Contains(r.log.String(), "does not add up") {
+		t.Error("the ledger did not add up for a while")
+	}
+}
