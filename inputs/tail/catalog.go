@@ -22,6 +22,7 @@ type entry struct {
 	path string // where it was last seen
 	open string // where the symbolic link path led; empty if it is none
 	gone int64  // since when it was not, Unix nanoseconds; 0: it is there
+	twin bool   // it is ours only if it turns out to be a twin
 }
 
 // An identity tells a file from all others of its time.
@@ -61,6 +62,11 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 		dst = binary.AppendUvarint(dst, e.id.ino)
 		dst = binary.AppendUvarint(dst, uint64(e.id.birth))
 		dst = binary.AppendUvarint(dst, uint64(e.gone))
+		if e.twin {
+			dst = append(dst, 1)
+		} else {
+			dst = append(dst, 0)
+		}
 		dst = binary.AppendUvarint(dst, uint64(len(e.path)))
 		dst = append(dst, e.path...)
 		dst = binary.AppendUvarint(dst, uint64(len(e.open)))
@@ -82,6 +88,7 @@ func parseCatalog(b []byte) ([]entry, error) {
 		e.id.ino = d.number(1<<64 - 1)
 		e.id.birth = int64(d.number(1<<63 - 1))
 		e.gone = int64(d.number(1 << 62))
+		e.twin = d.byte() == 1
 		e.path = d.text(1 << 16)
 		e.open = d.text(1 << 16)
 		entries = append(entries, e)

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -83,40 +84,76 @@ func (r *run) settleFinished(f *file) {
 // f held for a moment between two truncations. The birth time tells those from
 // older ones.
 func (r *run) admitSiblings(f *file, left bool) {
-	dir := filepath.Dir(f.was)
-	if !left {
-		dir = filepath.Dir(f.path)
-	}
-	name := filepath.Base(f.path)
+	of := f.path
 	if left {
-		name = filepath.Base(f.was)
+		of = f.was
+	}
+	if f.open != "" { // the generations lie where the link led
+		of = f.open
 	}
 	if f.id.birth == 0 || f.onlyTwin {
 		return
 	}
+	dir, name := filepath.Dir(of), filepath.Base(of)
 	var until int64 = 1<<63 - 1
 	if s := r.byPath[f.was]; left && s != nil {
 		until = s.id.birth
 	}
-	eachIn(dir, func(sibling string, i info) {
-		path := filepath.Join(dir, sibling)
-		if r.files[i.id] != nil || r.strangers[i.id] || r.t.safe(path, i) != nil || i.id.birth <= f.id.birth || stem(sibling) != stem(name) {
-			return
+	for _, beside := range r.list(dir).byStem[stem(name)] {
+		path, i := filepath.Join(dir, beside.name), beside.info
+		if r.files[i.id] != nil || r.strangers[i.id] || i.id.birth <= f.id.birth || r.t.safe(path, i) != nil {
+			continue
 		}
 		packed := packingOf(path) != plain
-		rotated := strings.HasPrefix(sibling, name+".") || strings.HasPrefix(sibling, name+"-")
+		rotated := strings.HasPrefix(beside.name, name+".") || strings.HasPrefix(beside.name, name+"-") || f.open != ""
 		unseen := left && i.id.birth < until || !left && i.id.birth > f.intactAt
 		onlyTwin := packed || !rotated || !unseen
 		if f.compressed() || r.t.matches(path) {
-			return // the next scan takes care of it
+			continue // the next scan takes care of it
 		}
 		s := r.admit(found{path: path, pattern: f.pattern, info: i})
 		if r.byPath[path] == s {
 			delete(r.byPath, path)
 		}
-		s.lost, s.onlyTwin, s.was, s.leftAt = true, onlyTwin, filepath.Join(dir, name), time.Now()
+		s.lost, s.onlyTwin, s.was, s.leftAt = true, onlyTwin, f.path, time.Now()
 		r.draining[s] = true
-	})
+	}
+}
+
+// A listing is a directory: all of it, not only what patterns name.
+type listing struct {
+	byID   map[identity]string
+	byStem map[string][]besides
+}
+
+type besides struct {
+	name string
+	info info
+}
+
+// list reads dir, once in a scan however many files need it.
+func (r *run) list(dir string) *listing {
+	if l := r.lists[dir]; l != nil {
+		return l
+	}
+	l := &listing{byID: map[identity]string{}, byStem: map[string][]besides{}}
+	if r.lists != nil {
+		r.lists[dir] = l
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return l
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	for _, name := range names {
+		if i, err := statAt(int(d.Fd()), name, false); err == nil && i.regular() {
+			l.byID[i.id] = name
+			s := stem(name)
+			l.byStem[s] = append(l.byStem[s], besides{name, i})
+		}
+	}
+	return l
 }
 
 // matches reports whether the patterns name path.

@@ -42,13 +42,14 @@ type run struct {
 	moving   map[*file]bool // renamed, not yet finished
 	suspects map[*file]time.Time
 
-	dirty     map[int]bool      // shards of the catalog to write
-	refusals  map[string]bool   // paths whose refusal was logged
-	strangers map[identity]bool // files beside ours that turned out to be none of ours
-	outbox    []*job            // in the order in which they are to be submitted
-	inFlight  int               // jobs given to hand and not back
-	failing   error             // a job failed: why; nothing is read until all are back
-	failures  int               // in a row
+	dirty     map[int]bool        // shards of the catalog to write
+	refusals  map[string]bool     // paths whose refusal was logged
+	lists     map[string]*listing // directories read in this scan
+	strangers map[identity]bool   // files beside ours that turned out to be none of ours
+	outbox    []*job              // in the order in which they are to be submitted
+	inFlight  int                 // jobs given to hand and not back
+	failing   error               // a job failed: why; nothing is read until all are back
+	failures  int                 // in a row
 	resumeAt  time.Time
 
 	scanWanted bool

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -24,7 +23,7 @@ func (r *run) load() {
 			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
 		}
 		for _, e := range entries {
-			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
 			r.restore(f)
 			r.add(f)
 		}
@@ -149,7 +148,9 @@ func (r *run) scan(now time.Time) {
 	for _, fo := range fresh {
 		r.admit(fo)
 	}
+	r.lists = map[string]*listing{}
 	r.searchLost(now)
+	r.lists = nil
 	r.forgetOld(now)
 	r.flushCatalog()
 	if r.first {
@@ -278,38 +279,14 @@ func (r *run) searchLost(now time.Time) {
 				continue
 			}
 		}
-		name := r.findIn(filepath.Dir(f.path), f.id)
-		if name == "" {
+		name, ok := r.list(filepath.Dir(f.path)).byID[f.id]
+		if !ok {
 			r.vanish(f)
 			continue
 		}
-		r.rename(f, name)
+		r.rename(f, filepath.Join(filepath.Dir(f.path), name))
 		r.ensureOpen(f)
 		r.enqueue(f)
-	}
-}
-
-// findIn is the path of the file id in dir, or "".
-func (r *run) findIn(dir string, id identity) (path string) {
-	eachIn(dir, func(name string, i info) {
-		if i.id == id && i.regular() {
-			path = filepath.Join(dir, name)
-		}
-	})
-	return path
-}
-
-func eachIn(dir string, see func(name string, i info)) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	for _, name := range names {
-		if i, err := statAt(int(d.Fd()), name, false); err == nil {
-			see(name, i)
-		}
 	}
 }
 
@@ -369,8 +346,8 @@ func (r *run) flushCatalog() {
 	}
 	lists := make(map[int][]entry, len(r.dirty))
 	for _, f := range r.files {
-		if n := f.id.shard(); r.dirty[n] && !f.onlyTwin {
-			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone})
+		if n := f.id.shard(); r.dirty[n] {
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin})
 		}
 	}
 	for n := range r.dirty {

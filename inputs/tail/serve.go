@@ -178,10 +178,12 @@ func (r *run) truncated(f *file) {
 	f.seen, f.peak = 0, f.size
 	f.seqSure, f.marked = false, true
 	r.closeStream(f)
-	r.saveState(f)
 	if !f.lost {
+		// Copies are listed before the truncation is: later nobody would look for them.
 		r.admitSiblings(f, false)
+		r.flushCatalog()
 	}
+	r.saveState(f)
 	r.enqueue(f)
 }
 

@@ -92,7 +92,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		if v == no || v == notYet {
 			continue
 		}
-		if other.gone == 0 && (now.Sub(f.changed) < r.t.timing.twin && now.Sub(f.found) < 6*r.t.timing.twin || f.compressed() && !other.atEnd) {
+		if other.gone == 0 && (now.Sub(later(f.changed, f.found)) < r.t.timing.twin && now.Sub(f.found) < 6*r.t.timing.twin || f.compressed() && !other.atEnd) {
 			wait = true // to see whether the other loses its text
 			continue
 		}
@@ -107,6 +107,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		return false
 	case f.onlyTwin:
 		r.drop(f) // it is nobody's, so it is none of our business
+		r.dirty[f.id.shard()] = true
 		if len(r.strangers) >= maxGone {
 			clear(r.strangers)
 		}
@@ -115,6 +116,13 @@ func (r *run) decide(f *file, now time.Time) bool {
 	}
 	f.marked = true
 	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // original reports whether f has a name that rotated names are made of.
