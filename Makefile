@@ -36,5 +36,13 @@ bench:
 torture:
 	SIEMD_TORTURE=1 go test -race -timeout 3h ./...
 
+# deb, rpm, tar.gz and SBOM for amd64 and arm64, with checksums; the same bytes from the same sources.
+package:
+	./packaging/build dist
+
+# For systems without a package: make install, or make install DESTDIR=/tmp/root PREFIX=/usr
+install: build
+	./packaging/install siemd siemd "$(DESTDIR)" "$(or $(PREFIX),/usr/local)"
+
 clean:
 	rm -rf siemd dist
