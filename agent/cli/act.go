@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,94 +110,63 @@ func reloadError(std streams, asJSON bool, err error) error {
 	return exit(exitConfig, e)
 }
 
-func newExport(std streams) *cobra.Command {
+func newPurge(std streams) *cobra.Command {
 	var r remote
-	var connections []string
-	var typ, source string
-	wait := 5 * time.Second
+	var yes bool
 	cmd := &cobra.Command{
-		Use: "export [FILE | '{...}']", Short: "store one event and say which connections have delivered it", Args: cobra.MaximumNArgs(1),
-		Long: "export hands one event to the agent. It is on disk before export says so; then it waits for the connections that take it, or for the named ones,\n" +
-			"and only these get it. The exit code is 2 if one of them has not delivered it in time.",
-		Example: `  siemd export '{"event_type":"alert","severity":"high","title":"test"}' --connection splunk-prod`,
+		Use: "purge NAME", Short: "forget a connection that is gone from the config, and what waits for it", Args: cobra.ExactArgs(1),
+		Long: "A connection that disappears from the config keeps its place in the log and its failed events, in case it comes back, and holds the log's disk\n" +
+			"space. 'siemd status' calls it an orphan. purge gives all of that up.",
+		Example: `  siemd purge old-splunk --yes`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			arg := ""
-			if len(args) == 1 {
-				arg = args[0]
+			if !yes {
+				return errors.New("purge gives up every event that waits: say --yes; 'siemd status' shows how many there are")
 			}
-			events, err := readEvents(arg, std.in)
-			if err != nil {
+			var a struct {
+				Message string `json:"message"`
+				GivenUp uint64 `json:"events_given_up"`
+			}
+			if err := r.do(cmd.Context(), http.MethodPost, "/orphans/"+url.PathEscape(args[0])+"/purge", nil, nil, &a); err != nil {
 				return err
 			}
-			if len(events) != 1 {
-				return fmt.Errorf("export takes one event, not %d; 'siemd send' takes many", len(events))
+			if r.json {
+				return json.NewEncoder(std.out).Encode(a)
 			}
-			if !json.Valid(events[0]) {
-				return errors.New("the event is not JSON; 'siemd explain' says where")
+			fmt.Fprintf(std.out, "%s: %s\n", args[0], a.Message)
+			return nil
+		},
+	}
+	r.flags(cmd)
+	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+	return cmd
+}
+
+func newFlush(std streams) *cobra.Command {
+	var r remote
+	var connection string
+	limit, wait := 1000, 30*time.Second
+	cmd := &cobra.Command{
+		Use: "flush", Short: "have waiting events sent now, without linger or backoff, and wait for the outcome", Args: cobra.NoArgs,
+		Example: `  siemd flush --connection splunk-prod --limit 5000`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{"limit": {strconv.Itoa(limit)}, "wait": {agent.Duration(wait).String()}}
+			if connection != "" {
+				q.Set("connection", connection)
 			}
-			in := map[string]any{"event_type": typ, "event_source": source, "event_data": json.RawMessage(events[0])}
-			if typ == "" {
-				var own struct {
-					Type string `json:"event_type"`
-				}
-				if json.Unmarshal(events[0], &own) != nil || own.Type == "" {
-					return errors.New("the event has no event_type: add one, or say --type")
-				}
-				in["event_type"] = own.Type
-			}
-			if len(connections) > 0 {
-				in["connections"] = connections
-			}
-			var a exported
-			stop := progress(std.err, func() string { return "waiting for connections" })
-			err = r.do(cmd.Context(), http.MethodPost, "/export", url.Values{"wait": {agent.Duration(wait).String()}}, in, &a)
+			var a errandAnswer
+			stop := progress(std.err, func() string { return "waiting events are being sent" })
+			err := r.do(cmd.Context(), http.MethodPost, "/process-pending", q, nil, &a)
 			stop()
 			if err != nil {
 				return err
 			}
-			return a.print(std, r.json)
+			return a.print(std.out, r.json)
 		},
 	}
 	r.flags(cmd)
 	f := cmd.Flags()
-	f.StringSliceVar(&connections, "connection", nil, "only to these connections")
-	f.StringVar(&typ, "type", "", "event type, if the event has none")
-	f.StringVar(&source, "source", "", "source, if the event has none")
-	f.Var(durationFlag{&wait}, "wait", "how long to wait, at most 60s")
+	f.StringVar(&connection, "connection", "", "only of this one")
+	f.IntVar(&limit, "limit", limit, "most events of each connection")
+	f.Var(durationFlag{&wait}, "wait", "how long to wait, at most 10m")
 	return cmd
-}
-
-// exported is the API's answer to an export.
-type exported struct {
-	Message string            `json:"message"`
-	EventID string            `json:"event_id"`
-	Seq     uint64            `json:"seq"`
-	Results map[string]bool   `json:"results"`
-	Details map[string]string `json:"details,omitempty"`
-}
-
-func (a *exported) print(std streams, asJSON bool) error {
-	if asJSON {
-		if err := json.NewEncoder(std.out).Encode(a); err != nil {
-			return exit(exitIO, err)
-		}
-	} else {
-		fmt.Fprintf(std.out, "event %s, number %d: %s\n", visible([]byte(a.EventID)), a.Seq, a.Message)
-	}
-	all := true
-	for _, name := range sortedNames(a.Results) {
-		all = all && a.Results[name]
-		if asJSON {
-			continue
-		}
-		result := "delivered"
-		if !a.Results[name] {
-			result = visible([]byte(a.Details[name]))
-		}
-		fmt.Fprintf(std.out, "%s: %s\n", name, result)
-	}
-	if !all {
-		return exit(exitFound, nil)
-	}
-	return nil
 }

@@ -45,7 +45,7 @@ func startSiemd(t *testing.T, text string) *running {
 	t.Helper()
 	dir := t.TempDir()
 	r := &running{t: t, conf: filepath.Join(dir, "siemd.yaml"), log: &syncBuffer{}}
-	r.write("data_dir: {dir}/state\napi: {listen: []}\n" + text)
+	r.write("data_dir: {dir}/state\nshutdown_timeout: 100ms\napi:\n  listen: []\n" + text)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {

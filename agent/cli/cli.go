@@ -61,7 +61,7 @@ func Main(args []string) int {
 
 func run(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
-	root.SetArgs(args)
+	root.SetArgs(commandFirst(root, args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -85,11 +85,7 @@ func newRoot(std streams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SetOut(std.err)
-			_ = cmd.Help()
-			return exit(exitUsage, nil)
-		},
+		RunE:          needsSubcommand(std),
 		Example: strings.TrimSpace(`
   siemd demo                           see it work: no config, no SIEM
   siemd check -c /etc/siemd/siemd.yaml
@@ -107,8 +103,18 @@ func newRoot(std streams) *cobra.Command {
 func commands(std streams) []*cobra.Command {
 	return []*cobra.Command{
 		newRun(std), newCheck(std), newDemo(std), newExplain(std), newElastic(std),
-		newStatus(std), newTop(std), newReload(std), newTest(std), newDrain(std), newFailed(std), newSend(std), newExport(std),
+		newStatus(std), newTop(std), newTap(std), newReload(std), newTest(std), newFailed(std), newConnections(std),
+		newSend(std), newExport(std), newFlush(std), newDrain(std), newPurge(std), newAudit(std),
 		newWAL(std), newSink(std), newSchema(std), newVersion(std),
+	}
+}
+
+// needsSubcommand is what a command that is only a group does: it shows its help, as a mistake.
+func needsSubcommand(std streams) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		cmd.SetOut(std.err)
+		_ = cmd.Help() // std.err is all there is to complain to
+		return exit(exitUsage, nil)
 	}
 }
 

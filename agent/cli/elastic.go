@@ -16,7 +16,7 @@ func newElastic(std streams) *cobra.Command {
 		Use:   "elastic setup CONNECTION",
 		Short: "prepare Elasticsearch or OpenSearch for a connection",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:  needsSubcommand(std),
 	}
 	c := &testCommand{std: std}
 	setup := &cobra.Command{

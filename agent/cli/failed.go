@@ -99,7 +99,7 @@ func newFailed(std streams) *cobra.Command {
   siemd failed retry --connection splunk-prod --max-age 12h
   siemd failed export failed.jsonl --type anomaly`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: needsSubcommand(std),
 	}
 	cmd.AddCommand(newFailedLs(std), newFailedShow(std), newFailedRetry(std), newFailedExport(std), newFailedPurge(std))
 	return cmd

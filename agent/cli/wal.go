@@ -31,7 +31,7 @@ func newWAL(std streams) *cobra.Command {
   siemd wal verify --dir /var/lib/siemd
   siemd wal dump --from 1000 --to 1010`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: needsSubcommand(std),
 	}
 	w := &walCommand{std: std}
 	pf := cmd.PersistentFlags()
