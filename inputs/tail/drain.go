@@ -101,7 +101,7 @@ func (r *run) admitSiblings(f *file, left bool) {
 	}
 	for _, beside := range r.list(dir).byStem[stem(name)] {
 		path, i := filepath.Join(dir, beside.name), beside.info
-		if r.files[i.id] != nil || r.strangers[i.id] || i.id.birth <= f.id.birth || r.t.safe(path, i) != nil {
+		if r.files[i.id] != nil || i.id.birth <= f.id.birth || r.t.safe(path, i) != nil {
 			continue
 		}
 		packed := packingOf(path) != plain
@@ -123,7 +123,7 @@ func (r *run) admitSiblings(f *file, left bool) {
 // A listing is a directory: all of it, not only what patterns name.
 type listing struct {
 	byID   map[identity]string
-	byStem map[string][]besides
+	byStem map[string][]besides // only those that are not known
 }
 
 type besides struct {
@@ -149,8 +149,10 @@ func (r *run) list(dir string) *listing {
 	for _, name := range names {
 		if i, err := statAt(int(d.Fd()), name, false); err == nil && i.regular() {
 			l.byID[i.id] = name
-			s := stem(name)
-			l.byStem[s] = append(l.byStem[s], besides{name, i})
+			if r.files[i.id] == nil && !r.strangers[i.id] {
+				s := stem(name)
+				l.byStem[s] = append(l.byStem[s], besides{name, i})
+			}
 		}
 	}
 	return l

@@ -18,6 +18,7 @@ import (
 type file struct {
 	id      identity
 	path    string // its name, or the last one
+	own     bool   // that is a name that rotated names are made of
 	open    string // what to open, if that differs: where a symbolic link led
 	pattern *pattern
 	pack    packing

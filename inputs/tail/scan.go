@@ -45,6 +45,7 @@ func (r *run) add(f *file) {
 	r.files[f.id] = f
 	s := stem(f.path)
 	r.byStem[s] = append(r.byStem[s], f)
+	f.own = s == filepath.Base(f.path)
 }
 
 // drop forgets f here; its mark is another matter.
@@ -102,6 +103,7 @@ func (r *run) rename(f *file, path string) {
 		r.byStem[to] = append(r.byStem[to], f)
 	}
 	f.was, f.path, f.leftAt = f.path, path, time.Now()
+	f.own = stem(path) == filepath.Base(path)
 	r.dirty[f.id.shard()] = true
 }
 

@@ -3,7 +3,6 @@ package tail
 import (
 	"errors"
 	"io"
-	"path/filepath"
 	"time"
 )
 
@@ -42,7 +41,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		if other == f || other.compressed() || other.onlyTwin {
 			continue
 		}
-		if other.gone == 0 && other.offset == 0 && other.size > 0 && original(other) &&
+		if other.own && other.gone == 0 && other.offset == 0 && other.size > 0 &&
 			f.id.birth > other.id.birth && now.Sub(f.found) < 6*r.t.timing.twin {
 			wait = true // it will be read at once, and then can be compared
 			continue
@@ -82,7 +81,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		if !begins(&other.print) {
 			continue
 		}
-		if !f.compressed() && (other.gone != 0 || other.moved || other.lost || !original(other)) {
+		if !f.compressed() && (other.gone != 0 || other.moved || other.lost || !other.own) {
 			continue // only a file that keeps its own name is truncated after it was copied
 		}
 		v := r.follows(f, &other.print)
@@ -124,9 +123,6 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
-
-// original reports whether f has a name that rotated names are made of.
-func original(f *file) bool { return stem(f.path) == filepath.Base(f.path) }
 
 // stuck reports whether the unfinished file f will hardly be finished: then
 // it is read as far as it goes.
