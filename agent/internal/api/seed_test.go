@@ -22,7 +22,7 @@ func TestSeedFlow(t *testing.T) {
 	syslog := receiver(t, "syslog", plugintest.Options{})
 	qradar := receiver(t, "leef", plugintest.Options{})
 	r := newRig(t, "outputs: {}\n")
-	make := func(name, kind, address, more string) string {
+	create := func(name, kind, address, more string) string {
 		t.Helper()
 		host, port, _ := strings.Cut(address, ":")
 		a := r.want(201, "POST", "/connections", fmt.Sprintf(`{"name":%q,"siem_type":%q,"endpoint":%q,"port":%s,"use_ssl":false,"verify_ssl":true,
@@ -30,10 +30,10 @@ func TestSeedFlow(t *testing.T) {
 		return a.field("connection_id").(string)
 	}
 	ids := []string{
-		make("Production Splunk", "splunk", splunk.Addr(), `"auth_type":"token","auth_token":"hec-token","index_name":"security","source_type":"_json"`),
-		make("ELK Stack", "elastic", elastic.Addr(), `"auth_type":"basic","username":"elastic","password":"changeme","index_name":"zerotrust-%Y.%m.%d"`),
-		make("Central Syslog", "syslog", syslog.Addr(), `"auth_type":"tcp","facility":"local0"`),
-		make("QRadar", "qradar", qradar.Addr(), `"auth_type":"tcp"`),
+		create("Production Splunk", "splunk", splunk.Addr(), `"auth_type":"token","auth_token":"hec-token","index_name":"security","source_type":"_json"`),
+		create("ELK Stack", "elastic", elastic.Addr(), `"auth_type":"basic","username":"elastic","password":"changeme","index_name":"zerotrust-%Y.%m.%d"`),
+		create("Central Syslog", "syslog", syslog.Addr(), `"auth_type":"tcp","facility":"local0"`),
+		create("QRadar", "qradar", qradar.Addr(), `"auth_type":"tcp"`),
 	}
 	for _, id := range ids {
 		a := r.want(200, "POST", "/connections/"+id+"/test", "")
