@@ -30,14 +30,15 @@ import (
 
 // A rig is a real agent with its API, in a directory of its own.
 type rig struct {
-	t     testing.TB
-	dir   string
-	conf  string
-	base  string // http://127.0.0.1:port
-	token string
-	agent *supervisor.Agent
-	log   *logBuffer
-	stop  func()
+	t      testing.TB
+	dir    string
+	conf   string
+	base   string // http://127.0.0.1:port
+	token  string
+	agent  *supervisor.Agent
+	server *Server
+	log    *logBuffer
+	stop   func()
 
 	once sync.Once
 	spec document
@@ -116,7 +117,7 @@ func (r *rig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.agent, r.token = a, strings.TrimSpace(string(token))
+	r.agent, r.server, r.token = a, srv, strings.TrimSpace(string(token))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -38,7 +38,7 @@ var errandRoutes = []route{
 	},
 	{
 		method: "POST", path: prefix + "/connections/{id}/test", scope: scopeWrite, brief: "Check the way to the SIEM, step by step.", answer: healthObject{},
-		query: []parameter{{"wait", "duration", "How long it may take; 30s if not said, at most 60s."}}, status: []int{404}, serve: (*Server).test,
+		query: []parameter{{"wait", "duration", "How long it may take; 30s if not said, at most 60s."}}, status: []int{404, 409}, serve: (*Server).test,
 	},
 	{
 		method: "POST", path: prefix + "/connections/{id}/drain", scope: scopeWrite, brief: "Send what waits for one connection.", answer: drainAnswer{},
@@ -93,9 +93,14 @@ func (s *Server) export(c *call) error {
 			return wrong(fmt.Sprintf("/connections/%d", i), "", "there is no connection %q", name)
 		}
 	}
+	slices.Sort(req.Connections)
+	targets := slices.Compact(req.Connections)
+	if len(targets) == 0 {
+		targets = nil // all, not nobody
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), wait)
 	defer cancel()
-	x, err := s.agent.Export(ctx, event, req.Connections, 10*time.Second)
+	x, err := s.agent.Export(ctx, event, targets, 10*time.Second)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -51,6 +52,8 @@ func TestWebPagesStayOutside(t *testing.T) {
 			t.Errorf("a body of type %q = %v", kind, a)
 		}
 	}
+	r.want(415, "POST", "/reload", "x=1", "Content-Type", "text/plain")
+	r.want(200, "POST", "/reload", "", "Content-Type", "application/x-www-form-urlencoded")
 	r.want(200, "POST", "/export", body, "Content-Type", "application/json; charset=utf-8")
 }
 
@@ -155,6 +158,21 @@ func TestSlowHeadersAndHugeHeadersEnd(t *testing.T) {
 	line, _ := bufio.NewReader(conn).ReadString('\n')
 	if !strings.Contains(line, "431") {
 		t.Errorf("64 KiB of headers = %q", line)
+	}
+}
+
+func TestBodiesMustComeInTime(t *testing.T) {
+	r := newRig(t, "outputs: {}\n")
+	r.server.patience = 100 * time.Millisecond
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST %s/export HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", prefix, r.token)
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	if !strings.Contains(line, "408") {
+		t.Errorf("half a body = %q", line)
 	}
 }
 

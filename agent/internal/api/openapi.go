@@ -123,10 +123,10 @@ func (r *route) statuses() []int {
 		list = append(list, http.StatusUnauthorized, http.StatusTooManyRequests)
 	}
 	if r.scope == scopeWrite {
-		list = append(list, http.StatusServiceUnavailable)
+		list = append(list, http.StatusServiceUnavailable, http.StatusUnsupportedMediaType)
 	}
 	if r.body != nil {
-		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		list = append(list, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)
 	}
 	slices.Sort(list)
 	return slices.Compact(list)

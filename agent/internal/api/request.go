@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,23 +45,37 @@ func (c *call) decode(v any) error {
 	return nil
 }
 
-// body is the whole body. One that is not empty must say that it is JSON: a web
-// page cannot send that across origins without being asked first.
+// checkType wants a body to say that it is JSON: a web page cannot send that
+// across origins without being asked first.
+func (c *call) checkType() error {
+	if c.ContentLength == 0 {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
+		return fail(http.StatusUnsupportedMediaType, "the body must be JSON and say so", "send Content-Type: application/json")
+	}
+	return nil
+}
+
+// body is the whole body.
 func (c *call) body() ([]byte, error) {
+	control := http.NewResponseController(c.w)
+	_ = control.SetReadDeadline(time.Now().Add(c.patience)) // a connection always can
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Request.Body, maxBody))
+	_ = control.SetReadDeadline(time.Time{})
 	if err != nil {
 		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
+		switch {
+		case errors.As(err, &tooBig):
 			return nil, err
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, fail(http.StatusRequestTimeout, "the body did not come in time", "within %s", c.patience)
 		}
 		return nil, fail(http.StatusBadRequest, "the body could not be read", "%s", err)
 	}
 	if len(data) == 0 {
 		return nil, nil
-	}
-	kind, _, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
-		return nil, fail(http.StatusUnsupportedMediaType, "the body must be JSON and say so", "send Content-Type: application/json")
 	}
 	if e := c.Request.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, fail(http.StatusUnsupportedMediaType, "the body must not be compressed", "send it without Content-Encoding")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // prefix begins the paths of the REST API.
@@ -67,7 +68,9 @@ func (s *Server) handler(ln listening) http.Handler {
 // endpoint checks who asks, and answers with what serve returns.
 func (s *Server) endpoint(ln listening, r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		c := &call{w: w, Request: req, route: &r}
+		c := &call{w: w, Request: req, route: &r, patience: s.patience}
+		// What the handler has not read of a body is not waited for.
+		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second)) }()
 		if p := s.authorize(ln, c); p != nil {
 			writeProblem(w, p)
 			return
@@ -75,6 +78,9 @@ func (s *Server) endpoint(ln listening, r route) http.Handler {
 		var err error
 		if !r.plain {
 			err = c.checkQuery()
+		}
+		if err == nil && r.scope == scopeWrite {
+			err = c.checkType()
 		}
 		if err == nil {
 			err = r.serve(s, c)
@@ -99,6 +105,8 @@ type call struct {
 	route *route
 	who   caller
 	begun bool // the answer has begun
+
+	patience time.Duration // for the body
 }
 
 // json answers with v.
@@ -109,9 +117,15 @@ func (c *call) json(status int, v any) error {
 	}
 	c.begun = true
 	c.w.Header().Set("Content-Type", "application/json")
+	c.hurry()
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(append(data, '\n')) // a client that went away is not our error
 	return nil
+}
+
+// hurry bounds how long the client may take to read an answer.
+func (c *call) hurry() {
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(30 * time.Second)) // a connection always can
 }
 
 // text answers with plain text.

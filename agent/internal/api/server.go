@@ -34,6 +34,7 @@ type Server struct {
 	failures failures
 	taps     atomic.Int64 // that watch now
 	now      func() time.Time
+	patience time.Duration // for a body to come
 	document func() schema // of OpenAPI
 	servers  []*http.Server
 	open     []listening
@@ -49,7 +50,7 @@ type listening struct {
 // Listen binds every address of cfg and the socket. What can fail about the
 // API fails here.
 func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server, error) {
-	s := &Server{agent: a, log: log, now: time.Now, document: sync.OnceValue(openAPI)}
+	s := &Server{agent: a, log: log, now: time.Now, patience: 30 * time.Second, document: sync.OnceValue(openAPI)}
 	var err error
 	if s.own, err = ownToken(filepath.Join(cfg.DataDir, TokenName)); err != nil {
 		return nil, err
@@ -141,10 +142,10 @@ func (s *Server) Run(ctx context.Context) error {
 			ConnContext:       withPeer,
 			BaseContext:       func(net.Listener) context.Context { return requests },
 			ReadHeaderTimeout: 5 * time.Second,
-			ReadTimeout:       30 * time.Second,
-			IdleTimeout:       60 * time.Second,
-			MaxHeaderBytes:    16 << 10,
-			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+			// No ReadTimeout: it would end requests that wait for long. Bodies have a time of their own.
+			IdleTimeout:    60 * time.Second,
+			MaxHeaderBytes: 16 << 10,
+			ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 		s.servers = append(s.servers, srv)
 		wg.Go(func() {

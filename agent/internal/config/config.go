@@ -47,7 +47,7 @@ type API struct {
 	Tokens []Token   `yaml:"tokens" doc:"further tokens beside <data_dir>/api.token"`
 	TLS    ServerTLS `yaml:"tls" doc:"certificate of the API; needed beyond loopback"`
 
-	AllowedDestinations Destinations `yaml:"allowed_destinations" doc:"where connections made through the API may go: public, private, loopback, addresses and networks, with a port behind them if need be; default: public, private and the addresses that outputs in config files name; link-local addresses and those of cloud metadata never" example:"[10.1.0.0/16, 192.0.2.7:8088]"`
+	AllowedDestinations Destinations `yaml:"allowed_destinations" doc:"where connections made through the API may go: public, private, loopback, * for all three, addresses and networks, with a port behind them if need be; default: public, private and the addresses that outputs in config files name; link-local addresses and those of cloud metadata never" example:"[10.1.0.0/16, 192.0.2.7:8088]"`
 
 	ListenIsDefault bool `yaml:"-"` // nobody asked for this address
 }

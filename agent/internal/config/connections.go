@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -90,8 +91,8 @@ func (l *loader) connections() {
 	}
 	ps := &agent.Problems{File: dir}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return // whoever runs it will find out about data_dir
 	case errors.Is(err, fs.ErrPermission):
 		ps.List = append(ps.List, agent.Problem{File: dir, Line: 1, Column: 1, Warning: true, Message: "connections made through the API were not looked at: " + err.Error()})
 		l.report(ps)

@@ -9,7 +9,7 @@ import (
 )
 
 // Destinations say where connections that were made through the API may go.
-// Each is a word (public, private, loopback), an address, a network, or one of
+// Each is a word (public, private, loopback, * for all three), an address, a network, or one of
 // these with a port behind it. They are checked against the address that is
 // dialled, so a name cannot be turned around after the check.
 type Destinations []string
@@ -102,15 +102,18 @@ type destination struct {
 }
 
 func parseDestination(text string) (destination, error) {
-	bad := fmt.Errorf("%q is not public, private, loopback, an address or a network", text)
+	bad := fmt.Errorf("%q is not public, private, loopback, *, an address or a network", text)
 	switch text {
-	case "public", "private", "loopback":
+	case "public", "private", "loopback", "*":
 		return destination{word: text}, nil
 	case "localhost":
 		return destination{word: "loopback"}, nil
 	}
 	var d destination
 	host := text
+	if h, ok := strings.CutSuffix(text, ":*"); ok { // any port
+		return parseDestination(strings.Trim(h, "[]"))
+	}
 	if h, p, err := net.SplitHostPort(text); err == nil {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {
@@ -146,6 +149,8 @@ func (d destination) holds(ip netip.Addr, port uint16) bool {
 		return ip.IsLoopback()
 	case "private":
 		return private
+	case "*":
+		return true
 	case "public":
 		return !private && !ip.IsLoopback()
 	}

@@ -34,6 +34,10 @@ func TestDestinations(t *testing.T) {
 	f(Destinations{"10.1.0.0/16", "192.0.2.7:8088"}, "192.0.2.7:8088", true)
 	f(Destinations{"10.1.0.0/16", "192.0.2.7:8088"}, "192.0.2.7:8089", false)
 	f(Destinations{"[2001:db8::1]:1"}, "[2001:db8::1]:1", true)
+	f(Destinations{"127.0.0.1:*", "[::1]:*"}, "127.0.0.1:9", true)
+	f(Destinations{"127.0.0.1:*", "[::1]:*"}, "[::1]:9", true)
+	f(Destinations{"*"}, "127.0.0.1:9", true)
+	f(Destinations{"*"}, "169.254.169.254:80", false)
 	f(Destinations{}, "192.0.2.1:443", false)
 	all := Destinations{"public", "private", "loopback", "0.0.0.0/0", "::/0"}
 	for _, address := range []string{

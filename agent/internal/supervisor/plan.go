@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/adrian207/siemd/agent/internal/config"
@@ -113,6 +114,12 @@ func diffSettings(old, new *config.Config) (restart, inPlace []string) {
 	}
 	if fmt.Sprintf("%v", old.Log) != fmt.Sprintf("%v", new.Log) {
 		inPlace = append(inPlace, "log")
+	}
+	if !reflect.DeepEqual(old.API.Tokens, new.API.Tokens) {
+		inPlace = append(inPlace, "api.tokens")
+	}
+	if !slices.Equal(old.API.AllowedDestinations, new.API.AllowedDestinations) {
+		inPlace = append(inPlace, "api.allowed_destinations")
 	}
 	if old.ShutdownTimeout != new.ShutdownTimeout {
 		inPlace = append(inPlace, "shutdown_timeout")
