@@ -1,0 +1,138 @@
+package tail
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+func gzipOf(members ...string) string {
+	var b bytes.Buffer
+	for _, m := range members {
+		z := gzip.NewWriter(&b)
+		z.Write([]byte(m))
+		z.Close()
+	}
+	return b.String()
+}
+
+func zstdOf(frames ...string) string {
+	z, _ := zstd.NewWriter(nil)
+	var b []byte
+	for _, f := range frames {
+		b = z.EncodeAll([]byte(f), b)
+	}
+	z.Close()
+	return string(b)
+}
+
+func TestCompressedFiles(t *testing.T) {
+	one, lines1 := numbered(0, 20_000)
+	two, lines2 := numbered(20_000, 25_000)
+	all := append(lines1, lines2...)
+	half := len(one) / 2
+	for _, c := range []struct{ name, file, text string }{
+		{"gzip", "a.log.gz", gzipOf(one + two)},
+		{"gzip, members", "a.log.gz", gzipOf(one[:half], one[half:], "", two)},
+		{"zstd", "a.log.zst", zstdOf(one + two)},
+		{"zstd, frames", "a.log.zst", zstdOf(one[:half], one[half:]+two)},
+		{"no last newline", "a.log.gz", gzipOf(one + strings.TrimSuffix(two, "\n"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, "a.log*")
+			r.write("b", c.text)
+			r.must(os.Rename(r.path("b"), r.path(c.file)))
+			r.start()
+			want := all
+			if c.name == "no last newline" {
+				want = all[:len(all)-1] // it waits: more may be appended
+			}
+			r.expect(want...)
+			r.halt()
+			r.start()
+			r.calm()
+			r.expect(want...)
+			offsets := r.sink.offsets()
+			if offsets[1] != int64(len(lines1[0])+1) {
+				t.Errorf("the second offset is %d, want one of the plain text", offsets[1])
+			}
+		})
+	}
+}
+
+// A compressed file that grows is read on, and one that is cut off or damaged
+// is read as far as it goes and reported.
+func TestCompressedGrows(t *testing.T) {
+	r := newRig(t, "*.gz")
+	one, lines1 := numbered(0, 1000)
+	two, lines2 := numbered(1000, 1100)
+	packed := gzipOf(one)
+	r.write("a.gz", packed[:len(packed)/2])
+	r.start()
+	r.sink.await(t, "the first lines", func(s *fakeSink) bool { return len(s.lines) > 0 })
+	r.halt()
+	r.write("a.gz", packed[len(packed)/2:])
+	r.start()
+	r.expect(lines1...)
+	r.write("a.gz", gzipOf(two))
+	r.expect(append(lines1, lines2...)...)
+	r.write("a.gz", "this is no member")
+	r.calm()
+	r.expect(append(lines1, lines2...)...)
+	if !strings.Contains(r.log.String(), "a file cannot be read") {
+		t.Error("the damage is not logged")
+	}
+}
+
+// A file that was read, wholly or not, is not read again when it is compressed.
+func TestCompressedLater(t *testing.T) {
+	for _, kind := range []string{".gz", ".zst"} {
+		for _, unread := range []bool{false, true} {
+			r := newRig(t, "app.log*")
+			one, want := numbered(0, 1000)
+			two, more := numbered(1000, 1010)
+			r.write("app.log", one)
+			r.start()
+			r.expect(want...)
+			if unread {
+				r.halt()
+				r.write("app.log", two)
+				one, want = one+two, append(want, more...)
+			}
+			pack := gzipOf
+			if kind == ".zst" {
+				pack = zstdOf
+			}
+			r.write("app.log.1"+kind, pack(one))
+			r.must(os.Remove(r.path("app.log")))
+			r.write("app.log", "{\"new\":1}\n")
+			if unread {
+				r.start()
+			}
+			want = append(want, `{"new":1}`)
+			r.expect(want...)
+			r.calm()
+			r.expect(want...)
+			if got := r.metric("suspected_losses_total"); got != "0" && got != "" {
+				t.Errorf("suspected_losses_total = %s, want 0", got)
+			}
+		}
+	}
+}
+
+// What was read of a file is not read again from a compressed copy beside it.
+func TestCompressedCopyKept(t *testing.T) {
+	r := newRig(t, "app.log*")
+	one, want := numbered(0, 1000)
+	r.write("app.log", one)
+	r.start()
+	r.expect(want...)
+	r.write("app.log.1.gz", gzipOf(one))
+	r.calm()
+	r.calm()
+	r.expect(want...)
+}
