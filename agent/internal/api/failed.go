@@ -182,6 +182,7 @@ func (w *lazyWriter) Write(p []byte) (int, error) {
 		w.c.w.Header().Set("Content-Type", w.kind)
 		w.c.w.WriteHeader(http.StatusOK)
 	}
+	w.c.hurry() // each part anew
 	return w.c.w.Write(p)
 }
 

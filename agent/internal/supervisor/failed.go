@@ -56,19 +56,38 @@ func (a *Agent) FailedEntry(connection, id string) (e delivery.Entry, ok bool, e
 	return e, ok, err
 }
 
-// ExportFailed writes failed events that filter picks to w, one JSON object a line.
+// ExportFailed writes failed events that filter picks to w, one JSON object a
+// line. w may be slow: nothing is held while it is written to.
 func (a *Agent) ExportFailed(w io.Writer, connection string, filter delivery.FailedFilter) error {
 	names, err := a.stores(connection)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := a.failedStore(name, func(s *delivery.FailedStore) error { return s.Export(w, filter) }); err != nil {
-			return err
+		for cursor := ""; ; {
+			var entries []delivery.Entry
+			err := a.failedStore(name, func(s *delivery.FailedStore) (err error) {
+				entries, cursor, err = s.List(filter, cursor, exportPage)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			for i := range entries {
+				if _, err := w.Write(append(entries[i].AppendJSON(nil), '\n')); err != nil {
+					return err
+				}
+			}
+			if cursor == "" {
+				break
+			}
 		}
 	}
 	return nil
 }
+
+// exportPage is how many entries ExportFailed holds in memory.
+const exportPage = 200
 
 // PurgeFailed removes failed events that filter picks, and counts them as expired.
 func (a *Agent) PurgeFailed(connection string, filter delivery.FailedFilter) (map[string]int, error) {
