@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/internal/config"
+	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
 // checkCommand is the flags of siemd check.
@@ -20,6 +23,8 @@ type checkCommand struct {
 	tests     []string
 	json      bool
 	github    bool
+	diff      bool
+	socket    string
 	noSecrets bool
 }
 
@@ -28,6 +33,8 @@ type checked struct {
 	OK       bool            `json:"ok"`
 	Problems []agent.Problem `json:"problems"`
 	Tests    []testResult    `json:"tests,omitempty"`
+	Changed  *bool           `json:"changed,omitempty"` // with --diff
+	Plan     any             `json:"plan,omitempty"`
 }
 
 func newCheck(std streams) *cobra.Command {
@@ -43,16 +50,21 @@ func newCheck(std streams) *cobra.Command {
 			"      expect:\n" +
 			"        splunk-prod: {contains: '\"event_id\":\"a1\"'}\n" +
 			"        archive: filtered\n\n" +
-			"The exit code is 78 for a config with mistakes and 2 for tests that fail.",
+			"--diff compares the config with what the agent runs, and shows what a reload would start, stop, restart and keep.\n\n" +
+			"The exit code is 78 for a config with mistakes, and 2 for tests that fail or a difference.",
 		Example: `  siemd check -c /etc/siemd/siemd.yaml
   siemd check -c siemd.yaml --no-secrets --json
-  siemd check -c siemd.yaml --tests siemd.tests.yaml --github`,
+  siemd check -c siemd.yaml --tests siemd.tests.yaml --github
+  siemd check --diff`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				c.path = args[0]
 			}
-			return c.run()
+			if c.diff && c.noSecrets {
+				return errors.New("--diff compares secrets too: leave out --no-secrets")
+			}
+			return c.run(cmd.Context())
 		},
 	}
 	configFlag(cmd, &c.path)
@@ -60,12 +72,13 @@ func newCheck(std streams) *cobra.Command {
 	f.StringSliceVar(&c.tests, "tests", nil, "file with events and what is to become of them")
 	f.BoolVar(&c.json, "json", false, "print the result as JSON")
 	f.BoolVar(&c.github, "github", false, "print mistakes as annotations of GitHub's workflows")
+	f.BoolVar(&c.diff, "diff", false, "compare with what the agent runs")
+	f.StringVar(&c.socket, "socket", "", "with --diff: the agent's socket; default: siemd.sock in the data_dir of the config")
 	f.BoolVar(&c.noSecrets, "no-secrets", false, "do not resolve ${env:}, ${file:} and ${cred:}")
 	return cmd
 }
 
-func (c *checkCommand) run() error {
-	var cfg *config.Config
+func (c *checkCommand) run(ctx context.Context) error {
 	result := checked{Problems: []agent.Problem{}}
 	cfg, problems := config.Load(c.path, config.Options{NoSecrets: c.noSecrets})
 	result.Problems = append(result.Problems, problems...)
@@ -90,9 +103,27 @@ func (c *checkCommand) run() error {
 			code = exitFound
 		}
 	}
+	var plan supervisor.Plan
+	if c.diff && cfg != nil {
+		var err error
+		if plan, err = c.compare(ctx, cfg); err != nil {
+			return err
+		}
+		changed := !plan.Empty()
+		result.Changed, result.Plan = &changed, plan
+		if changed && code == exitOK {
+			code = exitFound
+		}
+	}
 	result.OK = code == exitOK
 	if err := c.print(cfg, result); err != nil {
 		return exit(exitIO, err)
+	}
+	if result.Changed != nil && !c.json {
+		plan.Print(c.std.out)
+		if !*result.Changed {
+			fmt.Fprintln(c.std.out, "the agent runs this config")
+		}
 	}
 	if code != exitOK {
 		return exit(code, nil)

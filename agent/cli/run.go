@@ -15,6 +15,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/adrian207/siemd/agent/internal/api"
 	"github.com/adrian207/siemd/agent/internal/config"
@@ -39,7 +40,7 @@ func newRun(std streams) *cobra.Command {
 			if cfg == nil {
 				return exit(exitConfig, nil)
 			}
-			return runAgent(cmd.Context(), cfg, path, std)
+			return runAgent(cmd.Context(), cfg, std)
 		},
 	}
 	configFlag(cmd, &path)
@@ -47,14 +48,19 @@ func newRun(std streams) *cobra.Command {
 }
 
 // runAgent is the daemon's life: open, serve, drain.
-func runAgent(ctx context.Context, cfg *config.Config, path string, std streams) error {
+func runAgent(ctx context.Context, cfg *config.Config, std streams) error {
 	if os.Getenv("GOGC") == "" {
 		// The live heap is a few large buffers without pointers: collecting it
 		// often is cheap, and halves what it may grow by.
 		debug.SetGCPercent(50)
 	}
 	log, level := newLog(std.err, cfg.Log)
-	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version})
+	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version, Applied: func(cfg *config.Config) {
+		setLevel(level, cfg.Log.Level)
+		if err := writeSnapshot(cfg); err != nil {
+			log.Warn("check --diff will not work", "err", err)
+		}
+	}})
 	if err != nil {
 		return startError(cfg, err)
 	}
@@ -69,7 +75,7 @@ func runAgent(ctx context.Context, cfg *config.Config, path string, std streams)
 	go func() { served <- srv.Run(serve) }()
 	stopWatching := exitOnSecondSignal()
 	defer stopWatching()
-	reloads := reloadOnHangup(ctx, a, path, log, level)
+	reloads := reloadOnHangup(ctx, a, log)
 	notify(log, daemon.SdNotifyReady)
 	log.Info("siemd runs", "version", version, "data_dir", cfg.DataDir, "inputs", len(cfg.Inputs), "outputs", len(cfg.Outputs))
 	err = a.Run(ctx)
@@ -86,7 +92,7 @@ func runAgent(ctx context.Context, cfg *config.Config, path string, std streams)
 
 // reloadOnHangup applies the config anew on each SIGHUP, until ctx ends; then
 // the channel closes.
-func reloadOnHangup(ctx context.Context, a *supervisor.Agent, path string, log *slog.Logger, level *slog.LevelVar) <-chan struct{} {
+func reloadOnHangup(ctx context.Context, a *supervisor.Agent, log *slog.Logger) <-chan struct{} {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	done := make(chan struct{})
@@ -100,26 +106,30 @@ func reloadOnHangup(ctx context.Context, a *supervisor.Agent, path string, log *
 			case <-a.Done():
 				return
 			case <-hup:
-				reload(a, path, log, level)
+				notify(log, reloading())
+				reload(a, log)
+				notify(log, daemon.SdNotifyReady)
 			}
 		}
 	}()
 	return done
 }
 
-func reload(a *supervisor.Agent, path string, log *slog.Logger, level *slog.LevelVar) {
-	cfg, problems := config.Load(path, config.Options{})
-	if cfg == nil {
-		log.Error("reload refused, the old config runs on", "errors", len(problems), "first", problems[0].String())
-		return
-	}
-	plan, err := a.Apply(cfg)
-	if err != nil {
+// reload is the one that the API does too. What went well the agent logs itself.
+func reload(a *supervisor.Agent, log *slog.Logger) {
+	r, err := a.Reload(supervisor.Actor{Name: "SIGHUP"})
+	var mistakes *supervisor.ConfigError
+	switch {
+	case errors.As(err, &mistakes):
+		for _, p := range mistakes.Problems {
+			log.Error("config mistake", "file", p.File, "line", p.Line, "column", p.Column, "message", p.Message, "hint", p.Hint)
+		}
+		log.Error("reload refused, the old config runs on", "mistakes", len(mistakes.Problems))
+	case err != nil:
 		log.Error("reload refused, the old config runs on", "err", err)
-		return
+	case len(r.Plan.Restart) > 0:
+		log.Warn("some settings take effect after a restart", "settings", strings.Join(r.Plan.Restart, ","))
 	}
-	setLevel(level, cfg.Log.Level)
-	log.Info("config reloaded", "changed", !plan.Empty(), "restart_needed", strings.Join(plan.Restart, ","))
 }
 
 // exitOnSecondSignal ends the process at once when the person insists. What was
@@ -154,6 +164,13 @@ func startError(cfg *config.Config, err error) error {
 		return exit(exitFailure, fmt.Errorf("%s: %w; nothing was touched", cfg.DataDir, err))
 	}
 	return exit(exitFailure, err)
+}
+
+// reloading is what systemd wants to hear before a reload: since when, by its clock.
+func reloading() string {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for a clock that is always there
+	return fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000)
 }
 
 func notify(log *slog.Logger, state string) {

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const twoFiles = "data_dir: {dir}/state\napi: {listen: []}\noutputs:\n  one: {type: file, path: '{dir}/one'}\n  two: {type: file, path: '{dir}/two', enabled: false}\n"
+
+func TestCheckDiff(t *testing.T) {
+	a := startSiemd(t, "outputs:\n  one: {type: file, path: '{dir}/one'}\n")
+	a.siemd("", "check", "--diff").want(t, exitOK, "= output one", "the agent runs this config", "is valid")
+	a.write(twoFiles)
+	a.siemd("", "check", "--diff").want(t, exitFound, "= output one", "shutdown_timeout changes in place")
+	if got := a.siemd("", "check", "--diff"); strings.Contains(got.out, "two") {
+		t.Errorf("a disabled output is no change: %s", got.out)
+	}
+	a.write(strings.Replace(twoFiles, "enabled: false", "max_age: 1d", 1) + "inputs: {web: {type: http, listen: '127.0.0.1:0'}}\nwal: {sync: interval}\n")
+	got := a.siemd("", "check", "--diff", "--json").want(t, exitFound)
+	var c struct {
+		OK, Changed bool
+		Plan        struct {
+			Inputs, Outputs []struct{ Name, Action string }
+			Restart         []string `json:"restart_needed"`
+		}
+	}
+	if err := json.Unmarshal([]byte(got.out), &c); err != nil || c.OK || !c.Changed || len(c.Plan.Inputs) != 1 || c.Plan.Outputs[1].Action != "start" || len(c.Plan.Restart) != 1 {
+		t.Errorf("%v %s", err, got.out)
+	}
+	other := filepath.Join(t.TempDir(), "new.yaml")
+	if err := os.WriteFile(other, []byte("outputs:\n  one: {type: file, path: /elsewhere}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(filepath.Dir(a.conf), "state", "siemd.sock")
+	siemd(t, "", "check", other, "--diff", "--socket", socket).want(t, exitFound, "~ output one", "! data_dir takes effect")
+	a.siemd("", "check", "--diff", "--no-secrets").want(t, exitUsage, "--no-secrets")
+	a.stop()
+	a.siemd("", "check", "--diff").want(t, exitUnreachable, "no agent answers")
+}
+
+func TestHangupReloads(t *testing.T) {
+	a := startSiemd(t, "outputs:\n  one: {type: file, path: '{dir}/one'}\n")
+	hangup := func() {
+		t.Helper()
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.write(strings.Replace(twoFiles, "one:", "three:", 1) + "log: {level: debug}\n")
+	hangup()
+	eventually(t, "the new config runs", func() bool { return strings.Contains(a.siemd("", "status").out, "three") })
+	a.siemd("", "audit", "--actor", "SIGHUP").want(t, exitOK, "ok       reload by SIGHUP")
+	a.siemd("", "check", "--diff").want(t, exitOK)
+	a.write("outputs: {x: {type: fiel}}\n")
+	hangup()
+	eventually(t, "the mistake is logged", func() bool {
+		return strings.Contains(a.log.String(), "reload refused, the old config runs on") && strings.Contains(a.log.String(), `did you mean \"file\"?`)
+	})
+	socket := filepath.Join(filepath.Dir(a.conf), "state", "siemd.sock")
+	siemd(t, "", "status", "--socket", socket).want(t, exitOK, "three")
+}
+
+func TestRunExitCodes(t *testing.T) {
+	a := startSiemd(t, "outputs:\n  one: {type: file, path: '{dir}/one'}\n")
+	a.siemd("", "run").want(t, exitCannotMake, "data_dir")
+	siemd(t, "", "run", "-c", tempFile(t, "bad.yaml", "outputs: [")).want(t, exitConfig, "not valid YAML")
+	siemd(t, "", "run", "-c", "/nonexistent/siemd.yaml").want(t, exitConfig, "no such file")
+	siemd(t, "", "run", "extra").want(t, exitUsage)
+	file := tempFile(t, "file", "")
+	siemd(t, "", "run", "-c", tempFile(t, "siemd.yaml", "data_dir: "+file+"/state\n")).want(t, exitCannotMake)
+}
