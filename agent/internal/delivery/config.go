@@ -27,7 +27,7 @@ type Config struct {
 // Filter says which events an output takes.
 type Filter struct {
 	EventTypes  []string       `yaml:"event_types" example:"[anomaly, alert]" doc:"only events of these types; empty: all"`
-	MinSeverity agent.Severity `yaml:"min_severity" example:"medium" doc:"only events of at least this severity; events without one count as below informational"`
+	MinSeverity agent.Severity `yaml:"min_severity" example:"medium" doc:"only events of at least this severity; events without one count as informational"`
 }
 
 // Batch limits one request.
