@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ const memoryEnv = "SIEMD_WAL_MEMORY_CHILD"
 // memoryChild writes a backlog of raw bytes while four readers lag behind it,
 // as fast as it can, and prints the largest resident size in KiB.
 func memoryChild(dir string) {
+	debug.SetGCPercent(50) // as the agent does
 	raw, _ := strconv.ParseInt(os.Getenv("SIEMD_WAL_MEMORY_SIZE"), 10, 64)
 	l, err := Open(Options{Dir: dir})
 	if err != nil {

@@ -115,6 +115,9 @@ func (r *Reader) step() (b *Block, more bool, err error) {
 		r.follow(b)
 		return b, true, nil
 	}
+	if r.seg != nil && l.replacedLocked(r.seg) {
+		r.leave()
+	}
 	if r.seg == nil {
 		if first := l.segs[0].first; r.pos < first {
 			l.mu.Unlock()
@@ -150,6 +153,16 @@ func (r *Reader) step() (b *Block, more bool, err error) {
 func (l *Log) segmentOfLocked(seq uint64) *segment {
 	i := sort.Search(len(l.segs), func(i int) bool { return l.segs[i].first > seq })
 	return l.segs[max(i-1, 0)]
+}
+
+// replacedLocked reports whether s was given up when the log was reopened: it
+// held nothing durable, and another begins at or before its place.
+func (l *Log) replacedLocked(s *segment) bool {
+	i := sort.Search(len(l.segs), func(i int) bool { return l.segs[i].index >= s.index })
+	if i < len(l.segs) && l.segs[i] == s {
+		return false
+	}
+	return i > 0 || l.segs[0].index == s.index // else it was removed, with all its blocks
 }
 
 func (l *Log) segmentAfterLocked(s *segment) *segment {

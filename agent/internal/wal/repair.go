@@ -216,23 +216,30 @@ func (l *Log) sweepTemps() {
 	}
 }
 
+// tailLocked is the segment to append to: the last one, or a new one behind it.
+func (l *Log) tailLocked() *segment {
+	if n := len(l.segs); n > 0 && !l.segs[n-1].done {
+		return l.segs[n-1]
+	}
+	index := l.durable.block + 1
+	s := &segment{index: index, first: l.durable.seq, path: segmentPath(l.dir, index), planned: true}
+	l.segs = append(l.segs, s)
+	return s
+}
+
 // openTail makes tidwall's log append to the last segment, or to a new one
 // behind it if that is done. Directory and file are durable when it returns.
 func (l *Log) openTail() error {
 	l.mu.Lock()
-	s := &segment{index: l.durable.block + 1, first: l.durable.seq, path: segmentPath(l.dir, l.durable.block+1)}
-	fresh := len(l.segs) == 0 || l.segs[len(l.segs)-1].done
-	if fresh {
-		l.segs = append(l.segs, s)
-	}
-	tail := l.segs[len(l.segs)-1]
+	tail := l.tailLocked()
 	l.mu.Unlock()
-	if fresh {
-		f, err := l.disk.open(s.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if tail.planned {
+		f, err := l.disk.open(tail.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 		if err != nil {
 			return err
 		}
 		f.Close()
+		tail.planned = false
 	}
 	if err := l.disk.syncDir(l.dir); err != nil {
 		return err

@@ -25,6 +25,8 @@ type segment struct {
 	written int64  // bytes in the file
 	done    bool   // fsynced to its end, and no more is written
 
+	planned bool // the file is not made yet; used by the committer only
+
 	f     *os.File    // for fsync; nil once done
 	named atomic.Bool // the directory has been fsynced since it was made
 }

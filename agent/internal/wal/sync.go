@@ -430,6 +430,7 @@ func (l *Log) tryReopen() error {
 		s := l.segs[keep-1]
 		s.written, s.done = s.size, true
 	}
+	l.tailLocked() // readers and others rely on there being one
 	l.countBytesLocked()
 	l.mu.Unlock()
 	return l.openTail()

@@ -39,7 +39,7 @@ const (
 	blockSize     = 1<<20 - 1<<12 // events gathered in one block, in bytes before compression; fills a pooled buffer
 	lineLimit     = 2 << 20       // bytes that may wait in line before Append blocks
 	unsyncedLimit = 4 << 20       // bytes written and not yet fsynced before the committer pauses
-	warmLimit     = 4 << 20       // bytes of recent blocks kept in memory for readers that have caught up
+	warmLimit     = 3 << 20       // bytes of recent blocks kept in memory for readers that have caught up
 )
 
 // Log is the durable log of one agent. All its methods may be called from
