@@ -82,13 +82,17 @@ func (in *Input) batch(w *work, file string) (b agent.Batch, long []agent.Refusa
 			Line: i, Text: item[:most], Reason: agent.ReasonTooLong,
 			Detail: "the event has " + strconv.Itoa(len(item)) + " bytes, more than " + strconv.Itoa(most),
 		})
-		if w.offsets != nil {
+		if len(w.offsets) > 0 {
 			long[len(long)-1].Offset = w.offsets[i]
 		}
 		w.items[i] = nil
 	}
-	// Without an origin the offsets tell where a refused line was, and no more.
-	return agent.Batch{Lines: w.items, Offsets: w.offsets, File: file, Refused: long}, long
+	b = agent.Batch{Lines: w.items, File: file, Refused: long}
+	if len(w.offsets) > 0 {
+		// Without an origin they tell where a refused line was, and no more.
+		b.Offsets = w.offsets
+	}
+	return b, long
 }
 
 // tell answers with what became of a batch.

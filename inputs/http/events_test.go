@@ -372,3 +372,20 @@ func TestAPanicEndsOneRequest(t *testing.T) {
 		t.Errorf("%d panics are counted", n)
 	}
 }
+
+func TestRefusedLinesHaveTheirPlace(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxEvent = 20 })
+	r.post("/v1/events", "\xef\xbb\xbf{}\n\nbad\n"+strings.Repeat("x", 30))
+	r.post("/v1/events", `[{}, 5]`)
+	r.post("/v1/logs", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"`+strings.Repeat("y", 30)+`"}}]}]}]}`)
+	want := []agent.Refusal{{Offset: 7, Text: []byte("bad")}, {Offset: 11, Text: []byte(strings.Repeat("x", 20))}, {Offset: 5, Text: []byte("5")}, {Text: []byte(`{"message":"yyyyyyyy`)}}
+	got := r.sink.Refused()
+	if len(got) != len(want) {
+		t.Fatalf("refused %+v", got)
+	}
+	for i, w := range want {
+		if g := got[i]; g.Offset != w.Offset || string(g.Text) != string(w.Text) {
+			t.Errorf("refused line %d is %q at %d, want %q at %d", i, g.Text, g.Offset, w.Text, w.Offset)
+		}
+	}
+}
