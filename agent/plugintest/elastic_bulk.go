@@ -18,6 +18,11 @@ type action struct {
 	requireAlias  bool
 }
 
+// elasticText is an error in Elasticsearch's words.
+type elasticText string
+
+func (e elasticText) Error() string { return string(e) }
+
 // bulk answers a bulk request. All lines are looked at before anything is
 // taken, because one bad action line fails the request.
 func (e *elastic) bulk(req *http.Request, index string, body []byte) reply {
@@ -85,31 +90,31 @@ var actionKeys = []string{"_index", "_id", "routing", "pipeline", "require_alias
 func (a *action) parse(line []byte, n int) error {
 	obj, rest, err := nextValue(line)
 	if err != nil || len(bytes.TrimSpace(rest)) > 0 || obj[0] != '{' {
-		return fmt.Errorf("Malformed action/metadata line [%d], expected START_OBJECT or END_OBJECT", n)
+		return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected START_OBJECT or END_OBJECT", n))
 	}
 	_, err = skipObject(obj, 0, 0, func(key, value []byte) error {
 		if a.op != "" {
-			return fmt.Errorf("Malformed action/metadata line [%d], expected END_OBJECT but found [%s]", n, key)
+			return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected END_OBJECT but found [%s]", n, key))
 		}
 		a.op = unquote(key)
 		if !slices.Contains([]string{"index", "create", "update", "delete"}, a.op) {
-			return fmt.Errorf("Malformed action/metadata line [%d], expected field [create], [delete], [index] or [update] but found [%s]", n, a.op)
+			return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected field [create], [delete], [index] or [update] but found [%s]", n, a.op))
 		}
 		if value[0] != '{' {
-			return fmt.Errorf("Malformed action/metadata line [%d], expected START_OBJECT", n)
+			return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected START_OBJECT", n))
 		}
 		_, err := skipObject(value, 0, 0, func(key, value []byte) error { return a.metadata(unquote(key), value, n) })
 		return err
 	})
 	if err == nil && a.op == "" {
-		return fmt.Errorf("Malformed action/metadata line [%d], expected FIELD_NAME but found [END_OBJECT]", n)
+		return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected FIELD_NAME but found [END_OBJECT]", n))
 	}
 	return err
 }
 
 func (a *action) metadata(key string, value []byte, n int) error {
 	if !slices.Contains(actionKeys, key) {
-		return fmt.Errorf("Action/metadata line [%d] contains an unknown parameter [%s]", n, key)
+		return elasticText(fmt.Sprintf("Action/metadata line [%d] contains an unknown parameter [%s]", n, key))
 	}
 	switch key {
 	case "_index":

@@ -85,7 +85,7 @@ func checkKeys(v []byte) error {
 				repeated = repeated || s == name
 			}
 			if repeated {
-				return fmt.Errorf("Duplicate field '%s'", name)
+				return elasticText("Duplicate field '" + name + "'")
 			}
 			if len(seen) < len(few) {
 				seen = append(seen, name)

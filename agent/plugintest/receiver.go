@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -284,32 +283,4 @@ func (r *Receiver) Await(ctx context.Context, enough func(Stats) bool) error {
 		}
 	}
 	return nil
-}
-
-// cut closes a connection with a reset.
-func cut(c net.Conn) {
-	inner := c
-	if t, ok := c.(*tls.Conn); ok {
-		inner = t.NetConn()
-	}
-	if t, ok := inner.(*net.TCPConn); ok {
-		t.SetLinger(0)
-	}
-	inner.Close()
-}
-
-// gate refuses single connections on command.
-type gate struct {
-	net.Listener
-	r *Receiver
-}
-
-func (g gate) Accept() (net.Conn, error) {
-	for {
-		c, err := g.Listener.Accept()
-		if err != nil || !g.r.faults.is("refuse") {
-			return c, err
-		}
-		cut(c)
-	}
 }

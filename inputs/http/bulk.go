@@ -28,6 +28,11 @@ func (a *action) fail(status int, kind, reason string) {
 	a.status, a.kind, a.reason = status, kind, reason
 }
 
+// elasticText is an error in Elasticsearch's words, which clients look for.
+type elasticText string
+
+func (e elasticText) Error() string { return string(e) }
+
 // serveBulk answers Elasticsearch's bulk requests.
 func (in *Input) serveBulk(rw *answer, req *http.Request) {
 	begun := time.Now()
@@ -87,9 +92,9 @@ func (in *Input) actions(w *work, index []byte) (actions []action, placed []int,
 	body := bytes.TrimPrefix(w.body, bom)
 	switch {
 	case blank(body):
-		return nil, nil, nil, fmt.Errorf("request body is required")
+		return nil, nil, nil, elasticText("request body is required")
 	case body[len(body)-1] != '\n':
-		return nil, nil, nil, fmt.Errorf("The bulk request must be terminated by a newline [\\n]")
+		return nil, nil, nil, elasticText("The bulk request must be terminated by a newline [\\n]")
 	}
 	for n := 1; len(body) > 0; n++ {
 		var line, doc []byte
@@ -132,22 +137,22 @@ func (in *Input) actions(w *work, index []byte) (actions []action, placed []int,
 func (a *action) parse(line []byte, n int) error {
 	line = bytes.TrimSpace(line)
 	if line[0] != '{' || !json.Valid(line) {
-		return fmt.Errorf("Malformed action/metadata line [%d], expected START_OBJECT", n)
+		return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected START_OBJECT", n))
 	}
 	var bad error
 	cjson.Walk(line, func(key, value []byte) bool {
 		switch {
 		case a.op != "":
-			bad = fmt.Errorf("Malformed action/metadata line [%d], expected END_OBJECT but found [FIELD_NAME]", n)
+			bad = elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected END_OBJECT but found [FIELD_NAME]", n))
 			return false
 		case string(key) == "index" || string(key) == "create" || string(key) == "update" || string(key) == "delete":
 			a.op = string(key)
 		default:
-			bad = fmt.Errorf("Malformed action/metadata line [%d], expected field [create], [delete], [index] or [update] but found [%.100s]", n, key)
+			bad = elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected field [create], [delete], [index] or [update] but found [%.100s]", n, key))
 			return false
 		}
 		if value[0] != '{' {
-			bad = fmt.Errorf("Malformed action/metadata line [%d], expected START_OBJECT", n)
+			bad = elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected START_OBJECT", n))
 			return false
 		}
 		cjson.Walk(value, func(key, value []byte) bool {
@@ -166,9 +171,9 @@ func (a *action) parse(line []byte, n int) error {
 	case bad != nil:
 		return bad
 	case a.op == "":
-		return fmt.Errorf("Malformed action/metadata line [%d], expected FIELD_NAME but found [END_OBJECT]", n)
+		return elasticText(fmt.Sprintf("Malformed action/metadata line [%d], expected FIELD_NAME but found [END_OBJECT]", n))
 	case string(a.id) == `""`:
-		return fmt.Errorf("if _id is specified it must not be empty")
+		return elasticText("if _id is specified it must not be empty")
 	case len(a.id) > 2+512 && len(cjson.Text(nil, a.id)) > 512:
 		return fmt.Errorf("the id on line [%d] is too long, must be no longer than 512 bytes", n)
 	}

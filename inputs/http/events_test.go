@@ -389,3 +389,19 @@ func TestRefusedLinesHaveTheirPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestWebPagesCannotPostWithoutAToken(t *testing.T) {
+	open := start(t, func(c *Config) { c.Tokens = nil })
+	closed := start(t, nil)
+	f := func(r *rig, want int, headers ...string) {
+		t.Helper()
+		if got, text := r.post("/v1/events", `{}`, headers...); got != want {
+			t.Errorf("%v: %d %s, want %d", headers, got, text, want)
+		}
+	}
+	f(open, 200, "Authorization: ")
+	f(open, 200, "Authorization: Bearer anything")
+	f(open, 403, "Origin: https://evil.example")
+	f(open, 403, "Origin: null")
+	f(closed, 200, "Origin: https://app.example")
+}

@@ -2,7 +2,6 @@ package http
 
 import (
 	"bytes"
-	"net/http"
 	"strconv"
 
 	"github.com/adrian207/siemd/agent"
@@ -253,48 +252,4 @@ func blankEvent(v []byte) bool {
 		return skipSpace(v, 1) == len(v)-1
 	}
 	return string(v) == "null"
-}
-
-// takeRaw makes a message of each line. What the query says of host, time and
-// the rest holds for all.
-func (in *Input) takeRaw(rw *answer, req *http.Request, w *work, channel string) {
-	query := req.URL.Query()
-	var rest []byte
-	for _, key := range []string{"index", "sourcetype", "source"} {
-		if v := query.Get(key); v != "" {
-			rest = appendMember(rest, 0, []byte(key), cjson.AppendString(nil, v))
-		}
-	}
-	e := envelope{rest: rest}
-	if v := query.Get("time"); v != "" {
-		if e.time = cjson.AppendString(nil, v); !goodTime(e.time) {
-			hecSay(rw, 15, -1, -1)
-			return
-		}
-	}
-	if v := query.Get("host"); v != "" {
-		e.host = cjson.AppendString(nil, v)
-	}
-	for body := bytes.TrimPrefix(w.body, bom); len(body) > 0; {
-		var line []byte
-		line, body = cutLine(body)
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if blank(line) {
-			continue
-		}
-		if len(line) > int(in.config.MaxEvent) || len(w.items) == in.config.MaxEvents {
-			hecRefuse(rw, errTooLarge)
-			return
-		}
-		one := e
-		one.event = cjson.AppendString(nil, line)
-		start := len(w.arena)
-		w.arena = one.appendEvent(w.arena)
-		w.items = append(w.items, w.arena[start:len(w.arena):len(w.arena)])
-	}
-	if len(w.items) == 0 {
-		hecSay(rw, 5, -1, -1)
-		return
-	}
-	in.takeHEC(rw, req, agent.Batch{Lines: w.items, File: req.RemoteAddr}, badObject{}, channel)
 }

@@ -26,6 +26,10 @@ func (in *Input) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	http.NewResponseController(rw).SetReadDeadline(time.Now().Add(in.config.ReadTimeout.D()))
 	dialect := "other"
 	switch {
+	case len(in.tokens) == 0 && req.Header.Get("Origin") != "":
+		// Without tokens the listener trusts this machine, but not the web
+		// pages that its browsers have open: they can post here, too.
+		a.json(http.StatusForbidden, problem("web pages may not post here; set tokens"))
 	case path == "/v1/events":
 		dialect = "events"
 		in.serveEvents(a, req)
