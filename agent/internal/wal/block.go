@@ -27,10 +27,11 @@ type Block struct {
 	refs   atomic.Int32
 	log    *Log
 
-	mu   sync.Mutex // guards below, while the payload is fetched
-	raw  *buffer    // the payload, decompressed; nil until it is needed
-	file *file      // where it is otherwise
-	at   int64      // offset of the payload in the segment
+	mu    sync.Mutex // guards below, while the payload is fetched
+	raw   *buffer    // the payload, decompressed; nil until it is needed
+	file  *file      // where it is otherwise
+	tries int        // to read it, in vain
+	at    int64      // offset of the payload in the segment
 }
 
 func newBlock(l *Log, h *header) *Block {
@@ -117,7 +118,7 @@ func (b *Block) Release() {
 // Events appends all events of the block to dst. Their bytes are views into
 // the block. The error wraps ErrDamaged, and Lost is true from then on, if the
 // payload is not what was written; any other error is the disk's, and trying
-// again may help.
+// again may help: it is ErrDamaged too after a few times.
 func (b *Block) Events(dst []agent.Event) ([]agent.Event, error) {
 	if b.Lost() {
 		return dst, ErrDamaged
@@ -144,7 +145,7 @@ func (b *Block) load() error {
 	defer stored.release()
 	stored.b = stored.b[:b.header.stored]
 	if err := b.file.readFull(stored.b, b.at); err != nil {
-		if !errors.Is(err, errShort) {
+		if b.tries++; b.tries < maxTries && !errors.Is(err, errShort) {
 			return err
 		}
 		b.fail()

@@ -5,30 +5,37 @@ import (
 )
 
 type meters struct {
-	fsync *metrics.PrometheusHistogram
+	fsync         *metrics.PrometheusHistogram
+	corrupt, lost *metrics.Counter
 }
 
-func (l *Log) registerMetrics() {
-	set := l.opts.Metrics
-	if set == nil {
-		set = metrics.NewSet()
+func newMeters(set *metrics.Set) meters {
+	return meters{
+		fsync:   set.GetOrCreatePrometheusHistogram("siemd_wal_fsync_seconds"),
+		corrupt: set.GetOrCreateCounter("siemd_wal_corrupt_blocks_total"),
+		lost:    set.GetOrCreateCounter("siemd_wal_lost_events_total"),
 	}
-	l.meters.fsync = set.GetOrCreatePrometheusHistogram("siemd_wal_fsync_seconds")
-	gauge := func(name string, f func(s Stats) float64) {
+}
+
+func (l *Log) registerGauges(set *metrics.Set) {
+	gauge := func(name string, f func() float64) {
 		// A log that was opened again in the same process replaces the one before.
 		set.UnregisterMetric(name)
-		set.GetOrCreateGauge(name, func() float64 { return f(l.Stats()) })
+		set.GetOrCreateGauge(name, func() float64 {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return f()
+		})
 	}
-	gauge("siemd_wal_bytes", func(s Stats) float64 { return float64(s.Bytes) })
-	gauge("siemd_wal_max_bytes", func(s Stats) float64 { return float64(s.MaxBytes) })
-	gauge("siemd_wal_segments", func(s Stats) float64 { return float64(s.Segments) })
-	gauge("siemd_wal_lost_events_total", func(s Stats) float64 { return float64(s.LostEvents) })
-	gauge("siemd_wal_corrupt_blocks_total", func(s Stats) float64 { return float64(s.CorruptBlocks) })
-	gauge("siemd_wal_oldest_age_seconds", func(s Stats) float64 {
-		if s.OldestTime == 0 || s.FirstSeq == s.NextSeq {
-			return 0
+	gauge("siemd_wal_bytes", func() float64 { return float64(l.bytes) })
+	gauge("siemd_wal_max_bytes", func() float64 { return float64(l.opts.MaxSize) })
+	gauge("siemd_wal_segments", func() float64 { return float64(len(l.segs)) })
+	gauge("siemd_wal_oldest_age_seconds", func() float64 {
+		begun := l.segs[0].time
+		if begun == 0 || len(l.cursors) > 0 && l.settledLocked() == l.durable.seq {
+			return 0 // what is there is only there because its segment is not full
 		}
-		return max(0, float64(l.opts.Now().UnixNano()-s.OldestTime)/1e9)
+		return max(0, float64(l.opts.Now().UnixNano()-begun)/1e9)
 	})
 }
 

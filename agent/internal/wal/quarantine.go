@@ -51,6 +51,7 @@ func (l *Log) quarantine(s *segment, from, to int64, unfinished bool) {
 		l.damage.mu.Lock()
 		l.damage.blocks++
 		l.damage.mu.Unlock()
+		l.meters.corrupt.Inc()
 		l.log.Error("the log is damaged", "segment", filepath.Base(s.path), "from", from, "to", to)
 	}
 	// What is set aside is for people. It must not keep the log from opening.
@@ -134,6 +135,7 @@ func (l *Log) setAside(name string) error {
 	l.damage.mu.Lock()
 	l.damage.blocks++
 	l.damage.mu.Unlock()
+	l.meters.corrupt.Inc()
 	l.log.Error("a file in the log holds no block of it", "file", name, "moved_to", target)
 	return nil
 }
@@ -158,6 +160,7 @@ func (l *Log) eventsLost(first, last uint64) {
 	l.damage.mu.Lock()
 	l.damage.events += last - first + 1
 	l.damage.mu.Unlock()
+	l.meters.lost.Add(int(last - first + 1))
 	l.log.Error("events are lost to damage of the log", "first_seq", first, "last_seq", last)
 }
 

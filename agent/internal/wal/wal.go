@@ -125,7 +125,7 @@ func Open(o Options) (*Log, error) {
 		l.lock.Close()
 		return nil, fmt.Errorf("open log in %s: %w", o.Dir, err)
 	}
-	l.registerMetrics()
+	l.registerGauges(l.opts.Metrics)
 	l.lookAtSpace()
 	go l.commitLoop()
 	go l.syncLoop()
@@ -157,6 +157,9 @@ func newLog(o Options) (*Log, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.NewSet()
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -173,7 +176,7 @@ func newLog(o Options) (*Log, error) {
 		opts: o, dir: walDir(o.Dir), codec: codec, disk: o.disk, log: o.Log,
 		wakeCommitter: make(chan struct{}, 1), wakeSyncer: make(chan struct{}, 1), wakeKeeper: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}), synced: make(chan struct{}), keeperEnded: make(chan struct{}),
-		keys: map[string]*markKey{}, cursors: map[string]*Cursor{}, marks: map[string][]byte{},
+		meters: newMeters(o.Metrics), keys: map[string]*markKey{}, cursors: map[string]*Cursor{}, marks: map[string][]byte{},
 	}, nil
 }
 

@@ -1,0 +1,350 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// gate holds back fsyncs of segments until it is opened.
+type gate struct {
+	shut atomic.Bool
+	open chan struct{}
+	fail atomic.Bool
+}
+
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+func (g *gate) fault(op, _ string) error {
+	if op == "sync" && g.shut.Load() {
+		<-g.open
+		if g.fail.Load() {
+			g.shut.Store(false)
+			return syscall.EIO
+		}
+	}
+	if op == "sync" || op == "syncdir" {
+		return errLie
+	}
+	return nil
+}
+
+func marked(l *Log, i int, key string) *Chunk {
+	c := l.NewChunk()
+	c.Add(event(i))
+	c.Mark(agent.Mark{Key: key, Pos: []byte(fmt.Sprint(i + 1))})
+	return c
+}
+
+// TestFailureTakesThoseBehind: after a failed commit nothing behind it from
+// the same source is stored, until its input has begun again.
+func TestFailureTakesThoseBehind(t *testing.T) {
+	g := newGate()
+	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: g.fault}})
+	put(t, l, 0, 1)
+	g.shut.Store(true)
+	g.fail.Store(true)
+	var cms []*Commit
+	for i := 1; i < 4; i++ {
+		cm, err := l.Append(ctxOf(t), marked(l, i, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cms = append(cms, cm)
+	}
+	close(g.open)
+	for i, cm := range cms {
+		if _, _, err := cm.Wait(ctxOf(t)); err == nil {
+			t.Errorf("commit %d did not fail", i+1)
+		}
+		if i == 0 {
+			if _, err := l.Append(ctxOf(t), marked(l, 9, "a")); !errors.Is(err, errBehind) {
+				t.Errorf("Append behind a failed commit = %v", err)
+			}
+			// Another source has nothing to do with it.
+			cm, err := l.Append(ctxOf(t), marked(l, 5, "b"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first, _, err := cm.Wait(ctxOf(t)); err != nil || first != 2 {
+				t.Errorf("other source: %d, %v", first, err)
+			}
+		}
+	}
+	if pos, ok := l.Mark("a"); ok {
+		t.Errorf("mark a = %s, nothing of it was stored", pos)
+	}
+	cm, err := l.Append(ctxOf(t), marked(l, 1, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cm.Wait(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if pos, _ := l.Mark("a"); string(pos) != "2" {
+		t.Errorf("mark a = %s, want 2", pos)
+	}
+	if len(l.Marks("")) != 2 || len(l.Marks("b")) != 1 {
+		t.Errorf("marks: %v", l.Marks(""))
+	}
+	// Forgetting a key.
+	c := l.NewChunk()
+	c.Mark(agent.Mark{Key: "a"})
+	if cm, err = l.Append(ctxOf(t), c); err != nil {
+		t.Fatal(err)
+	}
+	if first, last, err := cm.Wait(ctxOf(t)); first != 0 || last != 0 || err != nil {
+		t.Errorf("a chunk without events: %d, %d, %v", first, last, err)
+	}
+	if _, ok := l.Mark("a"); ok {
+		t.Error("mark a is still there")
+	}
+}
+
+// TestGroupCommit: what comes during an fsync shares the next one.
+func TestGroupCommit(t *testing.T) {
+	g := newGate()
+	var writes atomic.Int32
+	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: func(op, path string) error {
+		if op == "write" && len(path) > 20 && path[len(path)-4:] != ".tmp" {
+			writes.Add(1)
+		}
+		return g.fault(op, path)
+	}}})
+	g.shut.Store(true)
+	var cms []*Commit
+	for i := range 50 {
+		cm, err := l.Append(ctxOf(t), marked(l, i, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cms = append(cms, cm)
+		if i == 0 {
+			await(t, "the first is written", func() bool { return writes.Load() == 1 })
+		}
+	}
+	g.shut.Store(false)
+	close(g.open)
+	for i, cm := range cms {
+		if first, last, err := cm.Wait(ctxOf(t)); err != nil || first != uint64(i+1) || last != first {
+			t.Errorf("commit %d: %d-%d, %v", i, first, last, err)
+		}
+	}
+	if n := writes.Load(); n != 2 {
+		t.Errorf("%d blocks, want one for the first and one for the rest", n)
+	}
+}
+
+// TestWaitGivesUp: a chunk that is still in line when its context ends is taken back.
+func TestWaitGivesUp(t *testing.T) {
+	g := newGate()
+	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: g.fault}})
+	g.shut.Store(true)
+	first, err := l.Append(ctxOf(t), marked(l, 0, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the first has left the line", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return first.chunk == nil })
+	second, err := l.Append(ctxOf(t), marked(l, 1, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if _, _, err := second.Wait(ctx); !errors.Is(err, agent.ErrFull) {
+		t.Errorf("in line: %v, want ErrFull", err)
+	}
+	if _, _, err := first.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("being written: %v, want the context's error", err)
+	}
+	g.shut.Store(false)
+	close(g.open)
+	await(t, "the first is durable", func() bool { return l.Head() == 2 })
+	if _, ok := l.Mark("b"); ok {
+		t.Error("what was taken back is there")
+	}
+}
+
+// TestLineIsBounded: Append blocks while too much waits.
+func TestLineIsBounded(t *testing.T) {
+	g := newGate()
+	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: g.fault}, Compression: "none"})
+	g.shut.Store(true)
+	big := event(0)
+	big.Body = append(big.Body, make([]byte, 900<<10)...)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	taken := 0
+	var cms []*Commit
+	for range 100 {
+		c := l.NewChunk()
+		c.Add(big)
+		cm, err := l.Append(ctx, c)
+		if err != nil {
+			if !errors.Is(err, agent.ErrFull) {
+				t.Errorf("err = %v", err)
+			}
+			break
+		}
+		cms = append(cms, cm)
+		taken += 900 << 10
+	}
+	if limit := lineLimit + unsyncedLimit + 3<<20; taken > limit || taken < lineLimit {
+		t.Errorf("%d bytes were taken, want at most %d", taken, limit)
+	}
+	g.shut.Store(false)
+	close(g.open)
+	for _, cm := range cms {
+		if _, _, err := cm.Wait(ctxOf(t)); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := l.Head(); got != uint64(len(cms))+1 {
+		t.Errorf("Head = %d, want %d", got, len(cms)+1)
+	}
+}
+
+func TestClose(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	l, err := Open(Options{Dir: fastDir(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.Cursor("c", true)
+	r := l.Reader(c)
+	cm, err := l.Append(ctxOf(t), marked(l, 0, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error)
+	go func() {
+		b, err := r.Next(context.Background())
+		if err == nil {
+			b.Release()
+			_, err = r.Next(context.Background())
+		}
+		got <- err
+	}()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; !errors.Is(err, agent.ErrClosed) {
+		t.Errorf("Next = %v, want ErrClosed", err)
+	}
+	// What was in line before Close is stored.
+	if _, _, err := cm.Wait(context.Background()); err != nil {
+		t.Errorf("Wait = %v", err)
+	}
+	if _, err := l.Append(context.Background(), marked(l, 1, "a")); !errors.Is(err, agent.ErrClosed) {
+		t.Errorf("Append = %v, want ErrClosed", err)
+	}
+	if err := l.Ready(); !errors.Is(err, agent.ErrClosed) {
+		t.Errorf("Ready = %v, want ErrClosed", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("second Close = %v", err)
+	}
+	r.Close()
+}
+
+func TestTooLarge(t *testing.T) {
+	l := open(t, Options{Dir: fastDir(t), MaxSize: 1 << 20})
+	c := l.NewChunk()
+	e := event(0)
+	e.Body = make([]byte, 600<<10)
+	c.Add(e)
+	if _, err := l.Append(ctxOf(t), c); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// TestLargeBlocks: a chunk larger than a block is a block of its own.
+func TestLargeBlocks(t *testing.T) {
+	for _, codec := range []string{"none", "s2", "zstd"} {
+		l := open(t, Options{Dir: fastDir(t), Compression: codec})
+		c := l.Cursor("c", true)
+		for _, n := range []int{1, 30_000, 1, 60_000, 5} {
+			put(t, l, int(l.Head())-1, n)
+		}
+		seen := (&sample{}).readAll(t, codec, l, 0)
+		if len(seen) != 90_007 {
+			t.Errorf("%s: %d events", codec, len(seen))
+		}
+		if codec != "none" && l.Stats().Bytes > 4<<20 {
+			t.Errorf("%s: %d bytes on disk", codec, l.Stats().Bytes)
+		}
+		c.Close()
+	}
+}
+
+// TestInterval: sync: interval answers before the fsync, shows events to
+// readers after it, and counts what a broken disk takes.
+func TestInterval(t *testing.T) {
+	g := newGate()
+	l := open(t, Options{Dir: fastDir(t), Sync: "interval", SyncInterval: 5 * time.Millisecond, disk: &disk{fault: g.fault}})
+	c := l.Cursor("c", true)
+	r := l.Reader(c)
+	defer r.Close()
+	put(t, l, 0, 5)
+	b, err := r.Next(ctxOf(t))
+	if err != nil || b.Last() != 5 {
+		t.Fatalf("Next = %v, %v", b, err)
+	}
+	b.Release()
+	g.fail.Store(true)
+	g.shut.Store(true)
+	put(t, l, 5, 3) // acknowledged, and not yet durable
+	if got := l.Head(); got != 6 {
+		t.Errorf("Head = %d before the fsync", got)
+	}
+	close(g.open)
+	await(t, "the disk has failed", func() bool { return !g.shut.Load() && l.Ready() == nil })
+	if first, _ := put(t, l, 8, 2); first != 9 {
+		t.Errorf("the next event is %d, want 9: acknowledged numbers are not given twice", first)
+	}
+	b, err = r.Next(ctxOf(t))
+	if err != nil || !b.Lost() || b.First() != 6 || b.Last() != 8 {
+		t.Fatalf("Next = %+v, %v, want 6-8 lost", b, err)
+	}
+	b.Release()
+	if b, err = r.Next(ctxOf(t)); err != nil || b.Lost() || b.First() != 9 {
+		t.Errorf("Next = %+v, %v, want 9", b, err)
+	}
+	b.Release()
+	if st := l.Stats(); st.LostEvents != 3 {
+		t.Errorf("stats: %+v", st)
+	}
+}
+
+func TestLocked(t *testing.T) {
+	dir := fastDir(t)
+	l := open(t, Options{Dir: dir})
+	_, err := Open(Options{Dir: dir})
+	var locked *LockedError
+	if !errors.As(err, &locked) || locked.PID != syscall.Getpid() {
+		t.Errorf("err = %v, want a LockedError with our pid", err)
+	}
+	if _, err := Repair(dir, nil); !errors.As(err, &locked) {
+		t.Errorf("Repair = %v, want a LockedError", err)
+	}
+	l.Close()
+	open(t, Options{Dir: dir})
+}
+
+func TestOptions(t *testing.T) {
+	for _, o := range []Options{{Compression: "lz4"}, {Sync: "never"}, {WhenFull: "explode"}} {
+		o.Dir = t.TempDir()
+		var ke *agent.KeyError
+		if _, err := Open(o); !errors.As(err, &ke) {
+			t.Errorf("%+v: err = %v, want a KeyError", o, err)
+		}
+	}
+}
