@@ -40,10 +40,16 @@ type Problems struct {
 	// Private are scalars whose text came from the environment or a secret
 	// and is never quoted in a message.
 	Private map[*yaml.Node]bool
+
+	// Lenient says that private scalars hold stand-ins: mistakes in them are not told.
+	Lenient bool
 }
 
 // Add reports a mistake at n.
 func (ps *Problems) Add(n *yaml.Node, hint, format string, args ...any) {
+	if ps.Lenient && ps.standsIn(n) {
+		return
+	}
 	p := Problem{File: ps.File, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if n != nil {
 		p.Line, p.Column = n.Line, n.Column
@@ -52,6 +58,19 @@ func (ps *Problems) Add(n *yaml.Node, hint, format string, args ...any) {
 		}
 	}
 	ps.List = append(ps.List, p)
+}
+
+// standsIn reports whether n is a stand-in, or a list with one.
+func (ps *Problems) standsIn(n *yaml.Node) bool {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return ps.Private[n]
+	}
+	for _, c := range n.Content {
+		if ps.Private[resolve(c)] {
+			return true
+		}
+	}
+	return false
 }
 
 // Errors counts the problems that are no mere warnings.

@@ -43,9 +43,15 @@ type running struct {
 // startSiemd runs an agent; {dir} in the config is a directory of its own.
 func startSiemd(t *testing.T, text string) *running {
 	t.Helper()
+	return startWith(t, "data_dir: {dir}/state\nshutdown_timeout: 100ms\napi:\n  listen: []\n"+text)
+}
+
+// startWith is startSiemd with a whole config.
+func startWith(t *testing.T, text string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	r := &running{t: t, conf: filepath.Join(dir, "siemd.yaml"), log: &syncBuffer{}}
-	r.write("data_dir: {dir}/state\nshutdown_timeout: 100ms\napi:\n  listen: []\n" + text)
+	r.write(text)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {

@@ -23,6 +23,10 @@ func TestCheck(t *testing.T) {
 	siemd(t, "", "check", "-c", good).want(t, exitConfig, "SIEMD_TEST_UNSET is not set")
 	siemd(t, "", "check", "-c", good, "--no-secrets").want(t, exitOK, "is valid: 2 inputs, 8 outputs")
 	siemd(t, "", "check", good, "--no-secrets").want(t, exitOK, "is valid")
+	elsewhere := tempFile(t, "siemd.yaml", "outputs:\n  a: {type: splunk, endpoint: '${env:SIEMD_TEST_UNSET}', token: '${env:SIEMD_TEST_UNSET}', timeout: '${env:SIEMD_TEST_UNSET}'}\n"+
+		"  b: {type: syslog, endpoint: ['${env:SIEMD_TEST_UNSET}:514'], facility: '${env:SIEMD_TEST_UNSET}'}\n")
+	siemd(t, "", "check", elsewhere, "--no-secrets").want(t, exitOK, "is valid")
+	siemd(t, "", "explain", "{}", "-c", elsewhere).want(t, exitOK, "connection a (splunk): sent", "connection b (syslog): sent")
 	siemd(t, "", "check", bad).want(t, exitConfig, bad+`:2:19: error: unknown key "pahts"`, `did you mean "paths"?`, "write true or false")
 	siemd(t, "", "check", "-c", "/nonexistent/siemd.yaml").want(t, exitConfig, "no such file")
 	siemd(t, "", "check", "a", "b").want(t, exitUsage)

@@ -96,6 +96,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetErr(std.err)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(commands(std)...)
+	root.SetHelpCommand(newHelp(std))
 	return root
 }
 

@@ -103,11 +103,15 @@ func offlineEnv(cfg *config.Config, name string) agent.Env {
 	}
 }
 
-// withoutFiles is a copy of an output's config that names no certificates:
-// they change nothing in the bytes, and may not be there where configs are tested.
+// withoutFiles is a copy of an output's config that names no certificates and no
+// stand-ins for endpoints: neither changes anything in the bytes, and neither
+// may be there where configs are tested.
 func withoutFiles(config any) any {
 	c := reflect.New(reflect.TypeOf(config).Elem())
 	c.Elem().Set(reflect.ValueOf(config).Elem())
+	if e := c.Elem().FieldByName("Endpoint"); e.IsValid() && e.Kind() == reflect.Slice && e.Type().Elem().Kind() == reflect.String {
+		e.Set(reflect.ValueOf(realEndpoints(e.Interface().([]string), c.Elem().FieldByName("Transport").IsValid())))
+	}
 	t := c.Elem().FieldByName("TLS")
 	if t.IsValid() && t.Kind() == reflect.Struct {
 		for _, name := range []string{"CAFile", "CertFile", "KeyFile"} {
@@ -117,6 +121,20 @@ func withoutFiles(config any) any {
 		}
 	}
 	return c.Interface()
+}
+
+// realEndpoints puts something that can be read as an address where a stand-in is.
+func realEndpoints(list []string, stream bool) []string {
+	list = slices.Clone(list)
+	for i, e := range list {
+		if !strings.Contains(e, config.StandIn) {
+			continue
+		}
+		if list[i] = "https://stand-in.invalid"; stream {
+			list[i] = "stand-in.invalid:1"
+		}
+	}
+	return list
 }
 
 // input is the named input, or the first of the config; nil if there is none.

@@ -129,7 +129,6 @@ func Default() Settings {
 	return Settings{
 		DataDir:  "/var/lib/siemd",
 		Identity: id,
-		API:      API{Listen: []string{DefaultListen}},
 		WAL: WAL{
 			MaxSize: 4 << 30, MinFree: agent.Portion{Percent: 5}, WhenFull: "block",
 			Sync: "always", SyncInterval: agent.Duration(time.Second), Compression: "s2",

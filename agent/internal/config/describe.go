@@ -17,7 +17,8 @@ import (
 // schema, the reference page and the example are made from.
 type Key struct {
 	Name     string
-	Kind     string // string, text, bool, number, duration, size, portion, severity, secret, list, map, keys, words
+	Kind     string // string, text, bool, number, duration, size, portion, severity, secret, list, map, keys, words, any
+	Item     string // of a list of scalars or a map: the kind of its values
 	Doc      string
 	Default  string // as YAML; empty: none
 	OneOf    []string
@@ -90,38 +91,57 @@ func describe(v reflect.Value) []Key {
 	return keys
 }
 
-// fill sets kind, default and nested keys from a field.
-func (k *Key) fill(v reflect.Value) {
+// kindOfValue is the kind of a value that is written as one scalar.
+func kindOfValue(v reflect.Value) string {
 	switch v.Interface().(type) {
 	case agent.Secret:
-		k.Kind = "secret"
-		return
+		return "secret"
 	case agent.Duration:
-		k.Kind = "duration"
+		return "duration"
 	case agent.Bytes:
-		k.Kind = "size"
+		return "size"
 	case agent.Portion:
-		k.Kind = "portion"
+		return "portion"
 	case agent.Severity:
-		k.Kind = "severity"
+		return "severity"
+	}
+	switch {
+	case v.Type() == nodeType, v.Type().Implements(textType):
+		return ""
+	case v.Kind() == reflect.String:
+		return "string"
+	case v.Kind() == reflect.Bool:
+		return "bool"
+	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64, v.Kind() == reflect.Float64:
+		return "number"
+	}
+	return ""
+}
+
+// fill sets kind, default and nested keys from a field.
+func (k *Key) fill(v reflect.Value) {
+	k.Kind = kindOfValue(v)
+	if k.Kind == "severity" {
 		k.OneOf = []string{"informational", "low", "medium", "high", "critical"}
 	}
 	switch {
+	case k.Kind == "secret":
+	case k.Kind == "string":
+		k.Default = yamlString(v.String())
+		if len(k.OneOf) > 0 {
+			k.Kind = "words"
+		}
+	case k.Kind == "bool", k.Kind == "number":
+		k.Default = fmt.Sprint(v.Interface())
 	case k.Kind != "":
 		k.Default = text(v)
+		if k.Default == "" && k.Example == "" && k.Kind != "severity" {
+			k.Default = "0"
+		}
 	case v.Type() == nodeType:
 		k.Kind = "any"
 	case v.Type().Implements(textType):
 		k.Kind, k.Default = "text", text(v)
-	case v.Kind() == reflect.String:
-		k.Kind, k.Default = "string", yamlString(v.String())
-		if len(k.OneOf) > 0 {
-			k.Kind = "words"
-		}
-	case v.Kind() == reflect.Bool:
-		k.Kind, k.Default = "bool", fmt.Sprint(v.Bool())
-	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64, v.Kind() == reflect.Float64:
-		k.Kind, k.Default = "number", fmt.Sprint(v.Interface())
 	case v.Kind() == reflect.Struct:
 		k.Kind, k.Keys = "keys", describe(v)
 	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Struct:
@@ -130,20 +150,31 @@ func (k *Key) fill(v reflect.Value) {
 		k.Kind = "list"
 		if e := v.Type().Elem(); e.Kind() == reflect.Struct && !reflect.PointerTo(e).Implements(textType) && e != nodeType {
 			k.Keys = describe(reflect.New(e).Elem())
+		} else {
+			k.Item = kindOfValue(reflect.New(e).Elem())
 		}
 		if v.Len() > 0 && len(k.Keys) == 0 {
-			k.Default = fmt.Sprintf("%v", v.Interface())
+			k.Default = flow(v)
 		}
 	case v.Kind() == reflect.Map:
-		k.Kind = "map"
+		k.Kind, k.Item = "map", kindOfValue(reflect.New(v.Type().Elem()).Elem())
 	}
 	if k.Default == `""` {
 		k.Default = ""
 	}
+	if k.Kind == "string" && k.Example != "" && !isScalar(k.Example) {
+		k.Example = "'" + strings.ReplaceAll(k.Example, "'", "''") + "'"
+	}
+}
+
+// isScalar reports whether YAML reads text as one value.
+func isScalar(text string) bool {
+	var n yaml.Node
+	return yaml.Unmarshal([]byte(text), &n) == nil && len(n.Content) == 1 && n.Content[0].Kind == yaml.ScalarNode
 }
 
 func text(v reflect.Value) string {
-	if v.IsZero() && v.Type() != reflect.TypeFor[delivery.Concurrency]() {
+	if !v.Type().Implements(textType) || v.IsZero() && v.Type() != reflect.TypeFor[delivery.Concurrency]() {
 		return ""
 	}
 	b, err := v.Interface().(encoding.TextMarshaler).MarshalText()
@@ -162,12 +193,29 @@ func yamlString(s string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// sentence gives docs one form: a capital first and a full stop last.
+// flow is a list of scalars on one line.
+func flow(v reflect.Value) string {
+	words := make([]string, v.Len())
+	for i := range words {
+		if t := text(v.Index(i)); t != "" {
+			words[i] = t
+			continue
+		}
+		words[i] = yamlString(fmt.Sprint(v.Index(i).Interface()))
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
+// sentence gives docs one form: a capital first, unless the first word is a
+// value or a name, and a full stop last.
 func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	s = strings.ToUpper(s[:1]) + s[1:]
+	first, _, _ := strings.Cut(s, " ")
+	if !strings.ContainsAny(first, ":<") && first != "siemd's" {
+		s = strings.ToUpper(s[:1]) + s[1:]
+	}
 	if !strings.HasSuffix(s, ".") {
 		s += "."
 	}

@@ -67,7 +67,7 @@ func (l *loader) report(ps *agent.Problems) {
 }
 
 func (l *loader) file(path string) {
-	ps := &agent.Problems{File: path, Private: map[*yaml.Node]bool{}}
+	ps := &agent.Problems{File: path, Private: map[*yaml.Node]bool{}, Lenient: l.opt.NoSecrets}
 	defer func() { l.report(ps) }()
 	root := l.parse(ps, path)
 	if root == nil {
@@ -80,6 +80,9 @@ func (l *loader) file(path string) {
 	}
 	l.repeated(ps, root)
 	doc := document{Settings: l.cfg.Settings}
+	if doc.API.ListenIsDefault {
+		doc.API.Listen, doc.API.ListenIsDefault = nil, false // a further file may say it
+	}
 	agent.Decode(ps, root, &doc)
 	l.cfg.Settings = doc.Settings
 	for _, name := range sortedKeys(doc.Inputs) {

@@ -1,36 +1,52 @@
 package config
 
-import "strings"
-
 // Schema is the JSON Schema (draft 7, which editors understand) of a config file.
+// Keys that many kinds share are described once, under definitions.
 func Schema() map[string]any {
 	top := object(TopLevel())
 	props := top["properties"].(map[string]any)
-	props["inputs"] = components("Where events come from, by name.", Inputs(), CommonInput())
-	props["outputs"] = components("Where events go, by name.", Outputs(), CommonOutput())
+	definitions := map[string]any{}
+	for _, s := range sides() {
+		props[s.Name] = components(s, definitions)
+	}
 	top["$schema"] = "http://json-schema.org/draft-07/schema#"
 	top["title"] = "siemd.yaml"
+	top["description"] = "Configuration of siemd."
+	top["definitions"] = definitions
 	return top
 }
 
-func components(doc string, sections []Section, common []Key) map[string]any {
+func components(s side, definitions map[string]any) map[string]any {
+	common := map[string]any{}
+	for _, k := range s.Common {
+		name := s.What + "_" + k.Name
+		definitions[name] = property(k)
+		common[k.Name] = map[string]any{"$ref": "#/definitions/" + name}
+	}
 	var kinds []any
-	var names []string
-	for _, s := range sections {
-		o := object(append(append([]Key{}, common...), s.Keys...))
-		o["properties"].(map[string]any)["type"] = map[string]any{"const": s.Kind}
-		o["required"] = append([]string{"type"}, required(s.Keys)...)
+	for _, x := range s.Sections {
+		o := object(x.Keys)
+		o["type"] = "object"
+		props := o["properties"].(map[string]any)
+		for name, p := range common {
+			props[name] = p
+		}
+		props["type"] = map[string]any{"const": x.Kind}
 		kinds = append(kinds, map[string]any{
-			"if":   map[string]any{"properties": map[string]any{"type": map[string]any{"const": s.Kind}}},
+			"if":   map[string]any{"properties": map[string]any{"type": map[string]any{"const": x.Kind}}, "required": []string{"type"}},
 			"then": o,
 		})
-		names = append(names, s.Kind)
 	}
 	return map[string]any{
-		"description":          doc,
-		"type":                 []string{"object", "null"},
-		"propertyNames":        map[string]any{"pattern": componentName.String()},
-		"additionalProperties": map[string]any{"type": "object", "required": []string{"type"}, "properties": map[string]any{"type": map[string]any{"enum": names}}, "allOf": kinds},
+		"description":   s.Doc,
+		"type":          []string{"object", "null"},
+		"propertyNames": map[string]any{"pattern": componentName.String()},
+		"additionalProperties": map[string]any{
+			"type":       "object",
+			"required":   []string{"type"},
+			"properties": map[string]any{"type": map[string]any{"description": "Which kind of " + s.What + " it is.", "enum": kindsOf(s.Sections)}},
+			"allOf":      kinds,
+		},
 	}
 }
 
@@ -41,7 +57,7 @@ func object(keys []Key) map[string]any {
 	}
 	o := map[string]any{"type": []string{"object", "null"}, "properties": props, "additionalProperties": false}
 	if r := required(keys); len(r) > 0 {
-		o["required"] = r
+		o["type"], o["required"] = "object", r
 	}
 	return o
 }
@@ -60,7 +76,19 @@ func required(keys []Key) []string {
 const referencePattern = `\$\{(env|file|cred):[^{}]+\}`
 
 func property(k Key) map[string]any {
-	p := map[string]any{}
+	p := scalar(k.Kind, k.OneOf)
+	switch k.Kind {
+	case "keys":
+		p = object(k.Keys)
+	case "list":
+		item := scalar(k.Item, k.OneOf)
+		if len(k.Keys) > 0 {
+			item = object(k.Keys)
+		}
+		p = map[string]any{"anyOf": []any{map[string]any{"type": "array", "items": item}, item}} // one may stand for a list of one
+	case "map":
+		p = map[string]any{"type": []string{"object", "null"}, "additionalProperties": scalar(k.Item, nil)}
+	}
 	if k.Doc != "" {
 		p["description"] = k.Doc
 	}
@@ -70,85 +98,33 @@ func property(k Key) map[string]any {
 	if k.Example != "" {
 		p["examples"] = []string{k.Example}
 	}
-	scalar := func(pattern string) {
-		p["anyOf"] = []any{map[string]any{"type": []string{"string", "number"}, "pattern": pattern}, map[string]any{"type": "string", "pattern": referencePattern}}
-	}
-	switch k.Kind {
-	case "bool":
-		p["anyOf"] = []any{map[string]any{"type": "boolean"}, map[string]any{"type": "string", "pattern": referencePattern}}
-	case "number":
-		p["anyOf"] = []any{map[string]any{"type": "number"}, map[string]any{"type": "string", "pattern": referencePattern}}
-	case "duration":
-		scalar(`^([0-9.]+(ns|us|µs|ms|s|m|h|d))+$|^0$`)
-	case "size":
-		scalar(`^[0-9.]+ *([KMGT]i?B|kB|B)$|^0$`)
-	case "portion":
-		scalar(`^[0-9.]+ *(%|[KMGT]i?B|B)$`)
-	case "words", "severity":
-		p["anyOf"] = []any{map[string]any{"enum": k.OneOf}, map[string]any{"type": "string", "pattern": referencePattern}}
-	case "keys":
-		o := object(k.Keys)
-		for name, v := range o {
-			p[name] = v
-		}
-	case "list":
-		if len(k.Keys) > 0 {
-			p["type"], p["items"] = "array", object(k.Keys)
-		} else {
-			p["type"] = []string{"array", "string", "null"}
-		}
-	case "map":
-		p["type"] = []string{"object", "null"}
-	case "string", "secret", "text":
-		p["type"] = []string{"string", "number", "boolean"}
-	}
 	return p
 }
 
-// Help is the reference of one kind of component for a terminal, or false if
-// there is no such kind.
-func Help(kind string) (string, bool) {
-	var b strings.Builder
-	found := false
-	for _, side := range []struct {
-		what     string
-		sections []Section
-		common   []Key
-	}{{"input", Inputs(), CommonInput()}, {"output", Outputs(), CommonOutput()}} {
-		for _, s := range side.sections {
-			if s.Kind != kind {
-				continue
-			}
-			found = true
-			b.WriteString(side.what + " of type " + kind + "\n\n")
-			helpKeys(&b, s.Keys, "  ")
-			b.WriteString("\nkeys of every " + side.what + "\n\n")
-			helpKeys(&b, side.common, "  ")
-			b.WriteByte('\n')
-		}
+// scalar is the schema of one value. A key without one, which YAML reads as
+// null, keeps its default.
+func scalar(kind string, oneOf []string) map[string]any {
+	null, reference := map[string]any{"type": "null"}, map[string]any{"type": "string", "pattern": referencePattern}
+	either := func(want ...any) map[string]any { return map[string]any{"anyOf": append(want, reference, null)} }
+	text := func(pattern string) map[string]any { // 0 needs no unit
+		return either(map[string]any{"type": "string", "pattern": pattern}, map[string]any{"const": 0})
 	}
-	return b.String(), found
-}
-
-func helpKeys(b *strings.Builder, keys []Key, indent string) {
-	for _, k := range keys {
-		b.WriteString(indent + k.Name)
-		switch {
-		case k.Default != "":
-			b.WriteString(": " + k.Default)
-		case k.Required:
-			b.WriteString("  (required)")
-		}
-		b.WriteByte('\n')
-		if k.Doc != "" {
-			b.WriteString(indent + "    " + k.Doc + "\n")
-		}
-		if len(k.OneOf) > 0 {
-			b.WriteString(indent + "    one of: " + strings.Join(k.OneOf, ", ") + "\n")
-		}
-		if k.Example != "" {
-			b.WriteString(indent + "    example: " + k.Example + "\n")
-		}
-		helpKeys(b, k.Keys, indent+"  ")
+	if len(oneOf) > 0 {
+		return either(map[string]any{"enum": oneOf})
 	}
+	switch kind {
+	case "bool":
+		return either(map[string]any{"type": "boolean"})
+	case "number":
+		return either(map[string]any{"type": "number"})
+	case "duration":
+		return text(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$|^0$`)
+	case "size":
+		return text(`^[0-9]+(\.[0-9]+)? *([KMGT]i?B|kB|B)$|^0$`)
+	case "portion":
+		return text(`^[0-9]+(\.[0-9]+)? *(%|[KMGT]i?B|kB|B)$`)
+	case "string", "secret", "text":
+		return map[string]any{"type": []string{"string", "number", "boolean", "null"}}
+	}
+	return map[string]any{}
 }

@@ -24,6 +24,9 @@ var (
 	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
+// StandIn is put where values from elsewhere would go if they are not resolved.
+const StandIn = "substituted"
+
 // substituter replaces references in the scalars of one file.
 type substituter struct {
 	ps      *agent.Problems
@@ -70,7 +73,7 @@ func (s *substituter) scalar(n *yaml.Node) {
 		}
 		private = true
 		if !s.resolve {
-			return "substituted"
+			return StandIn
 		}
 		value, err := s.lookUp(m[2 : len(m)-1])
 		if err != nil {
