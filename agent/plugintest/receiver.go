@@ -59,6 +59,7 @@ type Receiver struct {
 	open   bool
 	closed bool
 	timer  *time.Timer // ends a refusal
+	held   portHolder  // the port, while nothing listens on it
 }
 
 // backend is the part of a mock that owns sockets.
@@ -139,6 +140,7 @@ func (r *Receiver) Close(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	r.held.Close()
 	if r.timer != nil {
 		r.timer.Stop()
 	}
@@ -205,7 +207,9 @@ func (r *Receiver) settleLocked() error {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
 		r.backend.shut(now)
+		r.held = holdPort(r.addr)
 	case !down && !r.open:
+		r.held.Close()
 		if _, err := r.backend.listen(r.addr); err != nil {
 			return fmt.Errorf("listen again for %s: %w", r.kind, err)
 		}
