@@ -98,12 +98,18 @@ func TestMaskKnowsEveryEncoding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		twice, err := json.Marshal(string(quoted))
+		if err != nil {
+			t.Fatal(err)
+		}
 		for name, form := range map[string]string{
 			"plain": secret, "base64": std, "base64 raw": strings.TrimRight(std, "="),
 			"base64 url": base64.URLEncoding.EncodeToString([]byte(secret)),
 			"query":      url.QueryEscape(secret), "path": url.PathEscape(secret), "json": string(quoted[1 : len(quoted)-1]),
 			"base64 in a query": url.QueryEscape(std), "base64 in json": string(quotedStd),
-			"html": html.EscapeString(secret),
+			"html": html.EscapeString(secret), "json in json": string(twice[3 : len(twice)-3]),
+			"query in a query": url.QueryEscape(url.QueryEscape(secret)), "query in html": html.EscapeString(url.QueryEscape(secret)),
+			"base64 as .NET quotes it": strings.ReplaceAll(std, "+", `\u002B`), "base64 as Gson quotes it": strings.ReplaceAll(std, "=", `\u003d`),
 		} {
 			got := m.Answer([]byte("you sent "+form+" and it is wrong"), false)
 			if strings.Contains(got, form) || !strings.Contains(got, "***") {

@@ -37,9 +37,15 @@ func NewMask(secrets ...agent.Secret) *Mask {
 		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 			forms = append(forms, enc.EncodeToString([]byte(text)))
 		}
-		// What was encoded may be encoded again: a header in a JSON text, in HTML, in a URL.
-		for _, f := range slices.Clone(forms) {
-			forms = append(forms, escapings(f)...)
+		// What was encoded may be encoded again: a header in a JSON text, in HTML,
+		// in a URL. And once more: a URL that a login page sends people back to,
+		// a gateway's JSON with that of the server behind it in a string.
+		for range 2 {
+			for _, f := range forms {
+				forms = append(forms, escapings(f)...)
+			}
+			slices.Sort(forms)
+			forms = slices.Compact(forms) // most secrets look the same in most of them
 		}
 		m.words = append(m.words, forms...)
 	}
@@ -70,9 +76,17 @@ func escapings(s string) []string {
 		q := strings.TrimSuffix(plain.String(), "\n")
 		q = q[1 : len(q)-1]
 		out = append(out, q, strings.ReplaceAll(q, "/", `\/`)) // as some servers write a slash
+		out = append(out, asGson.Replace(q), asDotNet.Replace(q))
 	}
 	return out
 }
+
+// Serializers that escape more of JSON than it asks for; the characters are
+// those of base64 and passwords.
+var (
+	asGson   = strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`, "=", `\u003d`, "'", `\u0027`)
+	asDotNet = strings.NewReplacer("<", `\u003C`, ">", `\u003E`, "&", `\u0026`, "+", `\u002B`, "'", `\u0027`, `\"`, `\u0022`, "`", `\u0060`)
+)
 
 // lowerHex writes %2F as %2f.
 func lowerHex(s string) string {
