@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -164,10 +165,12 @@ func (a *Agent) output(name string) *output {
 	return a.outputs[name]
 }
 
-// endpointOf is the first endpoint that a config names, for failed events whose error names none.
+// endpointOf is the first endpoint that a config names, fit to be shown: the
+// query of a URL is a key in practice.
 func endpointOf(config any) string {
 	if all := endpointsOf(config); len(all) > 0 {
-		return all[0]
+		shown, _, _ := strings.Cut(all[0], "?")
+		return shown
 	}
 	return ""
 }
