@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -192,39 +191,6 @@ func (f *file) close() {
 	if f.fd != nil {
 		f.fd.Close()
 		f.fd = nil
-	}
-}
-
-// stem is the name that rotated names are made of: app.log for app.log.1,
-// app.log.2.gz, app.log-20260131, app-2026-01-31.log and app.log.old.
-func stem(path string) string {
-	name := filepath.Base(path)
-	for _, ext := range []string{".gz", ".zst"} {
-		name = strings.TrimSuffix(name, ext)
-	}
-	name = cutNumbers(name)
-	if ext := filepath.Ext(name); ext != "" && ext != name {
-		name = cutNumbers(strings.TrimSuffix(name, ext)) + ext
-	}
-	return name
-}
-
-// cutNumbers takes numbers and dates with their separators off the end of name.
-func cutNumbers(name string) string {
-	for {
-		short := name
-		for _, word := range []string{".old", ".bak", ".copy"} {
-			short = strings.TrimSuffix(short, word)
-		}
-		if digits := strings.TrimRight(short, "0123456789T"); len(digits) < len(short) {
-			if sep := strings.TrimRight(digits, "._:-"); len(sep) < len(digits) {
-				short = sep
-			}
-		}
-		if short == name || short == "" {
-			return name
-		}
-		name = short
 	}
 }
 

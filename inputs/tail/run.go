@@ -31,7 +31,7 @@ type run struct {
 
 	files   map[identity]*file // alive and gone
 	byPath  map[string]*file   // alive, by present name
-	byStem  map[string][]*file // alive and gone
+	kin     families           // alive and gone
 	queue   []*file            // have something to read, in turn
 	open    []*file            // hold a descriptor
 	streams int                // decoders open
@@ -51,6 +51,7 @@ type run struct {
 	failing   error               // a job failed: why; nothing is read until all are back
 	failures  int                 // in a row
 	resumeAt  time.Time
+	pause     time.Duration // before resumeAt; so long without a failure ends the trouble
 
 	scanWanted bool
 	scanned    time.Time // end of the last scan
@@ -63,7 +64,7 @@ func newRun(t *Tail, sink agent.Sink) *run {
 	r := &run{
 		t: t, sink: sink, log: t.env.Log,
 		asked: make(chan chan []FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
-		files: map[identity]*file{}, byPath: map[string]*file{}, byStem: map[string][]*file{},
+		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
 		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]time.Time{},
 		dirty: map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,
 	}
@@ -295,7 +296,7 @@ func (r *run) acked(j *job) {
 		}
 		return
 	}
-	if r.failures > 0 && r.failing == nil {
+	if r.failures > 0 && r.failing == nil && time.Since(r.resumeAt) >= r.pause {
 		r.log.Info("the log takes lines again")
 		r.failures = 0
 	}
@@ -321,13 +322,13 @@ func (r *run) acked(j *job) {
 
 // rewind goes back to what is on disk, after the log refused a batch.
 func (r *run) rewind(now time.Time) {
-	pause := min(r.t.timing.retry<<min(r.failures, 5), 30*r.t.timing.retry)
+	r.pause = min(r.t.timing.retry<<min(r.failures, 5), 30*r.t.timing.retry)
 	if r.failures == 0 {
 		r.log.Warn("the log did not take lines, reading them again later", "err", r.failing)
 	}
 	r.failures++
 	r.failing = nil
-	r.resumeAt = now.Add(pause)
+	r.resumeAt = now.Add(r.pause)
 	for _, j := range r.outbox {
 		if j.file != nil {
 			j.file.inflight--

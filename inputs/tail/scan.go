@@ -43,21 +43,14 @@ func (r *run) patternOf(path string) *pattern {
 // add makes f known.
 func (r *run) add(f *file) {
 	r.files[f.id] = f
-	s := stem(f.path)
-	r.byStem[s] = append(r.byStem[s], f)
-	f.own = s == filepath.Base(f.path)
+	r.kin.add(f)
 }
 
 // drop forgets f here; its mark is another matter.
 func (r *run) drop(f *file) {
 	r.closeFile(f)
 	delete(r.files, f.id)
-	s := stem(f.path)
-	if rest := slices.DeleteFunc(r.byStem[s], func(o *file) bool { return o == f }); len(rest) > 0 {
-		r.byStem[s] = rest
-	} else {
-		delete(r.byStem, s)
-	}
+	r.kin.remove(f)
 	r.leave(f)
 	f.gone = max(f.gone, 1)
 }
@@ -98,12 +91,9 @@ func (r *run) rename(f *file, path string) {
 	if r.byPath[f.path] == f {
 		delete(r.byPath, f.path)
 	}
-	if from, to := stem(f.path), stem(path); from != to {
-		r.byStem[from] = slices.DeleteFunc(r.byStem[from], func(o *file) bool { return o == f })
-		r.byStem[to] = append(r.byStem[to], f)
-	}
+	r.kin.remove(f)
 	f.was, f.path, f.leftAt = f.path, path, time.Now()
-	f.own = stem(path) == filepath.Base(path)
+	r.kin.add(f)
 	r.dirty[f.id.shard()] = true
 }
 

@@ -171,6 +171,7 @@ func (r *run) truncated(f *file) {
 	if f.offset > 0 {
 		past := append([]generation{{f.print, f.gen, time.Now().UnixNano()}}, f.past...)
 		f.past = past[:min(len(past), maxPast)]
+		r.kin.remember(f)
 	}
 	f.print, f.skipping, f.finished, f.final = print{}, false, false, false
 	f.gen++

@@ -171,8 +171,8 @@ func (s *fakeSink) await(t testing.TB, what string, ok func(*fakeSink) bool) {
 		case <-deadline:
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			last := s.lines[max(0, len(s.lines)-5):]
-			t.Fatalf("waited in vain for %s; %d lines came, the last: %q", what, len(s.lines), last)
+			last := s.lines[max(0, len(s.lines)-3):]
+			t.Fatalf("waited in vain for %s; %d lines came, the last: %q; numbers missing: %v", what, len(s.lines), short(last), s.gaps())
 		}
 	}
 }
@@ -190,3 +190,27 @@ func (s *fakeSink) snapshot() map[string][]byte {
 }
 
 var errDisk = errors.New("input/output error")
+
+// gaps lists what is missing of the numbered lines, as first and last of each run.
+func (s *fakeSink) gaps() (runs [][2]int) {
+	seen := map[int]bool{}
+	most := -1
+	for _, l := range s.lines {
+		var i int
+		if _, err := fmt.Sscanf(l, `{"n":%d`, &i); err == nil {
+			seen[i] = true
+			most = max(most, i)
+		}
+	}
+	for i := 0; i <= most; i++ {
+		if seen[i] {
+			continue
+		}
+		if k := len(runs) - 1; k >= 0 && runs[k][1] == i-1 {
+			runs[k][1] = i
+		} else {
+			runs = append(runs, [2]int{i, i})
+		}
+	}
+	return runs
+}

@@ -34,76 +34,22 @@ func (r *run) decide(f *file, now time.Time) bool {
 		}
 		return f.final && f.gone == 0
 	}
-	prefixes := prefixHashes(head[:n])
-	begins := func(p *print) bool { return p.headLen > 0 && p.headLen <= n && p.head == prefixes[p.headLen] }
-	wait := false
-	for _, other := range r.byStem[stem(f.path)] {
-		if other == f || other.compressed() || other.onlyTwin {
-			continue
-		}
-		if other.own && other.gone == 0 && other.offset == 0 && other.size > 0 &&
-			f.id.birth > other.id.birth && now.Sub(f.found) < 6*r.t.timing.twin {
-			wait = true // it will be read at once, and then can be compared
-			continue
-		}
-		if !other.marked {
-			continue
-		}
-		if other.id.ino == f.id.ino && other.id.birth == f.id.birth && f.id.birth != 0 && other.id.dev != f.id.dev {
-			// The same file, but its filesystem got another number at boot.
-			if other.gone != 0 && begins(&other.print) && r.follows(f, &other.print) == yes {
-				r.adopt(f, other, &other.print, other.gen)
-				return true
-			}
-			continue
-		}
-		if f.id.birth < other.id.birth {
-			continue
-		}
-		for i := range other.past {
-			past := &other.past[i]
-			if !begins(&past.print) || f.id.birth > past.at {
-				continue
-			}
-			if now.Sub(f.changed) < r.t.timing.settle {
-				wait = true // the copy may not be complete
-				continue
-			}
-			switch r.follows(f, &past.print) {
-			case yes, shorter:
-				delete(r.suspects, other)
-				r.adopt(f, other, &past.print, past.gen)
-				return f.marked
-			case notYet:
-				wait = !r.stuck(f, now)
-			}
-		}
-		if !begins(&other.print) {
-			continue
-		}
-		if !f.compressed() && (other.gone != 0 || other.moved || other.lost || !other.own) {
-			continue // only a file that keeps its own name is truncated after it was copied
-		}
-		v := r.follows(f, &other.print)
-		if v == notYet {
-			wait = !r.stuck(f, now)
-		}
-		if v == no || v == notYet {
-			continue
-		}
-		if other.gone == 0 && (now.Sub(later(f.changed, f.found)) < r.t.timing.twin && now.Sub(f.found) < 6*r.t.timing.twin || f.compressed() && !other.atEnd) {
-			wait = true // to see whether the other loses its text
-			continue
-		}
-		if f.compressed() {
-			r.adopt(f, other, &other.print, other.gen)
-			return f.marked
+	s := search{r: r, f: f, now: now, prefixes: prefixHashes(head[:n]), length: n}
+	for _, other := range r.kin.of(f) {
+		if other != f && !other.compressed() && !other.onlyTwin {
+			s.compare(other)
 		}
 	}
 	switch {
-	case wait:
+	case s.wait && now.Sub(f.found) < 12*r.t.timing.twin:
 		r.pending[f] = true
 		return false
+	case s.best.of != nil:
+		if s.best.past {
+			delete(r.suspects, s.best.of)
+		}
+		r.adopt(f, s.best)
+		return f.marked
 	case f.onlyTwin:
 		r.drop(f) // it is nobody's, so it is none of our business
 		r.dirty[f.id.shard()] = true
@@ -115,6 +61,99 @@ func (r *run) decide(f *file, now time.Time) bool {
 	}
 	f.marked = true
 	return true
+}
+
+// A match is what a file held that its twin holds now.
+type match struct {
+	of   *file
+	text print
+	gen  int
+	past bool // of has been truncated since
+}
+
+// A search compares a new file with those that it may be a twin of.
+type search struct {
+	r        *run
+	f        *file
+	now      time.Time
+	prefixes *[window + 1]uint64 // of f
+	length   int                 // how many of them there are
+	best     match               // the one of which most was read
+	wait     bool                // something must be known first
+}
+
+func (s *search) compare(other *file) {
+	f, alive := s.f, other.gone == 0
+	if other.id.ino == f.id.ino && other.id.birth == f.id.birth && f.id.birth != 0 {
+		// The same file, but its filesystem got another number at boot.
+		if !alive && other.marked {
+			s.offer(match{of: other, text: other.print, gen: other.gen})
+		}
+		return
+	}
+	if f.id.birth < other.id.birth {
+		return
+	}
+	if alive && other.offset == 0 && other.size > 0 && !other.atEnd && (other.own || f.compressed()) {
+		s.wait = true // it will be read at once, and then can be compared
+		return
+	}
+	if !other.marked {
+		return
+	}
+	for _, g := range other.past {
+		if f.compressed() || f.id.birth <= g.at { // a copy is made before; it may be compressed much later
+			s.offer(match{of: other, text: g.print, gen: g.gen, past: true})
+		}
+	}
+	if !s.begins(&other.print) {
+		return
+	}
+	switch {
+	case alive && other.intactAt < later(f.found, other.leftAt).UnixNano():
+		// It may have been truncated, and then renamed: that is seen when it is read again.
+		s.r.enqueue(other)
+		s.wait = true
+	case alive && (f.compressed() || other.own && !other.moved && !other.lost):
+		// Who keeps its own name is truncated after the copy is made, and who is
+		// compressed is deleted after. Wait to see whether that happens.
+		switch s.r.follows(f, &other.print) {
+		case yes, shorter:
+			if s.now.Sub(later(f.changed, f.found)) < s.r.t.timing.twin || f.compressed() && !other.atEnd {
+				s.wait = true
+				return
+			}
+		case notYet:
+		case no:
+			return
+		}
+		if f.compressed() {
+			s.offer(match{of: other, text: other.print, gen: other.gen})
+		}
+	case !alive && f.compressed():
+		s.offer(match{of: other, text: other.print, gen: other.gen})
+	}
+}
+
+func (s *search) begins(p *print) bool {
+	return p.headLen > 0 && p.headLen <= s.length && p.head == s.prefixes[p.headLen]
+}
+
+// offer takes m for the best match if it is one, and better.
+func (s *search) offer(m match) {
+	if !s.begins(&m.text) || s.best.of != nil && m.text.offset <= s.best.text.offset {
+		return
+	}
+	if s.now.Sub(s.f.changed) < s.r.t.timing.settle {
+		s.wait = true // the copy may not be complete
+		return
+	}
+	switch s.r.follows(s.f, &m.text) {
+	case yes, shorter:
+		s.best = m
+	case notYet:
+		s.wait = s.wait || !s.r.stuck(s.f, s.now)
+	}
 }
 
 func later(a, b time.Time) time.Time {
@@ -166,10 +205,10 @@ func (r *run) follows(f *file, p *print) answer {
 	return no
 }
 
-// adopt makes f continue what other was at p.
-func (r *run) adopt(f, other *file, p *print, gen int) {
-	upTo := *p
-	if r.follows(f, p) == shorter {
+// adopt makes f continue m.
+func (r *run) adopt(f *file, m match) {
+	upTo, other := m.text, m.of
+	if r.follows(f, &m.text) == shorter {
 		// The other was read beyond what f holds: all of f was read.
 		end := f.size
 		if f.compressed() {
@@ -185,7 +224,7 @@ func (r *run) adopt(f, other *file, p *print, gen int) {
 			return
 		}
 	}
-	f.state = state{print: upTo, origin: other.origin, gen: gen, seq: other.seq, seqSure: other.seqSure}
+	f.state = state{print: upTo, origin: other.origin, gen: m.gen, seq: other.seq, seqSure: other.seqSure}
 	f.ackedSeq, f.acked, f.marked, f.onlyTwin = other.ackedSeq, upTo.offset, true, false
 	r.log.Info("a file holds what was read before under another name", "path", f.path, "before", other.path, "offset", f.offset)
 	r.dirty[f.id.shard()] = true
