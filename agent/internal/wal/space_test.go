@@ -228,10 +228,14 @@ func TestFullDisk(t *testing.T) {
 				ch.Add(event(stored + j))
 			}
 			cm, err := l.Append(ctx, ch)
-			if err == nil {
-				_, _, err = cm.Wait(ctx)
-			}
 			cancel()
+			if err == nil {
+				// Long enough for what is being written: a deadline then
+				// would leave open whether it was stored.
+				ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+				_, _, err = cm.Wait(ctx)
+				cancel()
+			}
 			if err == nil {
 				stored += 500
 			} else {
