@@ -53,9 +53,10 @@ func TestProcessPending(t *testing.T) {
 			t.Errorf("ProcessPending = %d, %d, %v", sent, failed, err)
 		}
 		// It tries at once what is held back.
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		b.fake.set(func([]agent.Event) error {
-			if down {
+			if down.Load() {
 				return agent.After(time.Hour, errors.New("quota"))
 			}
 			return nil
@@ -63,7 +64,7 @@ func TestProcessPending(t *testing.T) {
 		b.log.put(nil, events(10, 5, "good")...)
 		b.runner.Flush()
 		within(time.Minute)
-		down = false
+		down.Store(false)
 		if sent, failed, err := b.runner.ProcessPending(t.Context(), 1000); sent != 5 || failed != 0 || err != nil {
 			t.Errorf("ProcessPending = %d, %d, %v", sent, failed, err)
 		}
@@ -73,9 +74,10 @@ func TestProcessPending(t *testing.T) {
 
 func TestKick(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		b.fake.set(func([]agent.Event) error {
-			if down {
+			if down.Load() {
 				return agent.After(30*time.Minute, errors.New("quota"))
 			}
 			return nil
@@ -83,7 +85,7 @@ func TestKick(t *testing.T) {
 		b.log.put(nil, events(0, 5, "good")...)
 		b.start()
 		within(time.Minute)
-		down = false
+		down.Store(false)
 		within(time.Minute)
 		b.counts(wal.Counts{})
 		b.runner.Probed(nil) // a test went well
