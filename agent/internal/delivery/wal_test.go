@@ -109,3 +109,47 @@ func TestWithTheLog(t *testing.T) {
 		}
 	}
 }
+
+// TestDropOldest: the log gives up what the output was too slow for, some of it while it is held here.
+func TestDropOldest(t *testing.T) {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	l, err := wal.Open(wal.Options{
+		Dir: t.TempDir(), MaxSize: 1 << 20, SegmentSize: 64 << 10, WhenFull: "drop_oldest", Sync: "always", Compression: "none",
+		Log: log, Metrics: metrics.NewSet(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := l.Cursor("siem", true)
+	s := openStore(t, t.TempDir(), c)
+	out := &fakeOutput{answer: func([]agent.Event) error { return agent.Blocked(errSaid) }}
+	r := New(Options{
+		Name: "siem", Config: DefaultConfig(), Output: out, Cursor: c, Source: FromLog(l, c), Failed: s, MaxBytes: 64 << 10,
+		Env: agent.Env{Name: "siem", Kind: "output", Log: log, Metrics: metrics.NewSet()},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	for i := range 100 {
+		batch := make([]agent.Event, 100)
+		for j := range batch {
+			batch[j] = sized(i*100+j, 300)
+		}
+		appendTo(t, l, []string{"siem", "other"}[i%2:][:1], batch...)
+	}
+	out.set(nil)
+	drain, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	if err := r.Drain(drain); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	got := c.Counts()
+	if n := unaccounted(c); n != 0 || got.Total() != 10_000 || got.Expired == 0 || got.Sent == 0 || got.Foreign < 4500 || r.Pending() != 0 {
+		t.Errorf("unaccounted = %d, pending = %d, counts = %+v", n, r.Pending(), got)
+	}
+}
