@@ -18,6 +18,14 @@ import (
 	"github.com/adrian207/siemd/agent/plugintest"
 )
 
+// A process under the race detector sleeps for a second before it ends. The
+// children of this test have nothing to wait for.
+func init() {
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
+}
+
 // connection is what status tells about one output.
 type connection struct {
 	Name        string    `json:"name"`
