@@ -30,20 +30,46 @@ import (
 // is validated in the end if it decoded without errors; see KeyError.
 func Decode(ps *Problems, n *yaml.Node, targets ...any) {
 	before := ps.Errors()
-	d := decoder{ps: ps}
+	d := decoder{ps: ps, failed: map[*yaml.Node]bool{}}
 	values := make([]reflect.Value, len(targets))
 	for i, t := range targets {
 		values[i] = reflect.ValueOf(t).Elem()
 	}
 	d.mapping(n, values)
-	if ps.Errors() > before {
-		return
+	if d.misshapen {
+		return // what Validate would miss may be there under another name
+	}
+	for i := before; i < len(ps.List); i++ {
+		// A wrong value is told once; the default stands in its place.
+		d.failed[nodeAt(n, ps.List[i].Line, ps.List[i].Column)] = true
 	}
 	for _, t := range targets {
 		if v, ok := t.(interface{ Validate() error }); ok {
-			reportKeyErrors(ps, n, v.Validate())
+			d.reportKeyErrors(n, v.Validate())
 		}
 	}
+}
+
+// nodeAt is the value below n that stands there.
+func nodeAt(n *yaml.Node, line, column int) (found *yaml.Node) {
+	seen := map[*yaml.Node]bool{}
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		n = resolve(n)
+		if seen[n] || found != nil {
+			return
+		}
+		seen[n] = true
+		if n.Line == line && n.Column == column && n.Kind == yaml.ScalarNode {
+			found = n
+			return
+		}
+		for _, c := range n.Content {
+			walk(c)
+		}
+	}
+	walk(n)
+	return found
 }
 
 // NodeDecoder is a config type that decodes itself, such as one that is a
@@ -53,10 +79,15 @@ type NodeDecoder interface {
 }
 
 type decoder struct {
-	ps *Problems
+	ps    *Problems
+	wrong map[any]bool // pointers to what was given and could not be read
+
+	misshapen bool                // keys are missing, unknown or given twice
+	failed    map[*yaml.Node]bool // values that were told to be wrong
 }
 
 var (
+	secretType      = reflect.TypeFor[Secret]()
 	nodeType        = reflect.TypeFor[yaml.Node]()
 	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
 	nodeDecoderType = reflect.TypeFor[NodeDecoder]()
@@ -106,24 +137,29 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 		keys[i] = f.key
 	}
 	given := map[string]*yaml.Node{}
+	meant := map[string]bool{} // keys that unknown ones were probably meant to be
 	if n.Kind != yaml.MappingNode && !isNull(n) {
-		d.ps.Add(n, "keys that fit here: "+strings.Join(keys, ", "), "want a map of keys, not %s", d.ps.quote(n))
+		d.ps.Hide(n)
+		d.misshapen = true
+		d.ps.Add(n, "keys that fit here: "+strings.Join(keys, ", "), "want a map of keys, not %s", shape(n))
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], resolve(n.Content[i+1])
 		if first := given[key.Value]; first != nil {
+			d.ps.Hide(value)
+			d.misshapen = true
 			d.ps.Add(key, "keep one of them", "key %q is given twice, first on line %d", key.Value, first.Line)
 			continue
 		}
 		given[key.Value] = key
 		at := slices.Index(keys, key.Value)
 		if at < 0 {
-			hint := "keys that fit here: " + strings.Join(keys, ", ")
-			if near := Nearest(key.Value, keys); near != "" {
-				hint = fmt.Sprintf("did you mean %q?", near)
-			}
-			d.ps.Add(key, hint, "unknown key %q", key.Value)
+			d.misshapen = true
+			near := Nearest(key.Value, keys)
+			meant[near] = true
+			d.ps.Hide(value) // it may be a secret, under a misspelt name
+			d.ps.Add(key, unknownHint(key.Value, near, keys, fields), "unknown key %q", key.Value)
 			continue
 		}
 		if !isNull(value) {
@@ -137,8 +173,9 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 		}
 	}
 	for _, f := range fields {
-		if f.tag.Get("required") == "true" && f.value.IsZero() && !replaced[f.key] {
+		if f.tag.Get("required") == "true" && isEmpty(f.value) && !replaced[f.key] && !meant[f.key] && !d.wrong[f.value.Addr().Interface()] {
 			hint := ""
+			d.misshapen = true
 			if ex := f.tag.Get("example"); ex != "" {
 				hint = fmt.Sprintf("for example %s: %s", f.key, ex)
 			}
@@ -151,8 +188,66 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 	}
 }
 
+// isEmpty reports whether nothing was given, or nothing in a list or map.
+func isEmpty(v reflect.Value) bool {
+	return v.IsZero() || (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0
+}
+
+// shape is what n is, without saying what it says.
+func shape(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a map"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "one value"
+}
+
+// unknownHint says where an unknown key may belong.
+func unknownHint(key, near string, keys []string, fields []field) string {
+	if near != "" && distance(key, near) <= 2 {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	for _, f := range fields {
+		if f.value.Kind() != reflect.Struct {
+			continue
+		}
+		for _, inner := range fieldsOf(f.value) {
+			if inner.key == key {
+				return fmt.Sprintf("it belongs below %s, as in %s: {%s: ...}", f.key, f.key, key)
+			}
+		}
+	}
+	if near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "keys that fit here: " + strings.Join(keys, ", ")
+}
+
+// holdsSecrets reports whether values of type t are secrets, or lists or maps of them.
+func holdsSecrets(t reflect.Type) bool {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Map || t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t == secretType
+}
+
 func (d *decoder) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
+	before := d.ps.Errors()
+	defer func() {
+		// What was given wrongly is not missing too.
+		if v.CanAddr() && d.ps.Errors() > before {
+			if d.wrong == nil {
+				d.wrong = map[any]bool{}
+			}
+			d.wrong[v.Addr().Interface()] = true
+		}
+	}()
 	n = resolve(n)
+	if holdsSecrets(v.Type()) {
+		eachScalar(n, func(n *yaml.Node) { d.ps.Secrets = append(d.ps.Secrets, n) })
+	}
 	switch {
 	case v.Type() == nodeType:
 		v.Set(reflect.ValueOf(*n))
@@ -161,7 +256,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 		v.Addr().Interface().(NodeDecoder).DecodeNode(d.ps, n)
 		return
 	case v.CanAddr() && v.Addr().Type().Implements(textType):
-		d.text(n, v.Addr().Interface().(encoding.TextUnmarshaler))
+		d.text(n, v.Addr().Interface().(encoding.TextUnmarshaler), tag)
 		return
 	}
 	switch v.Kind() {
@@ -183,7 +278,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 	}
 }
 
-func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler) {
+func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler, tag reflect.StructTag) {
 	if n.Kind != yaml.ScalarNode {
 		d.ps.Add(n, "", "want one value, not %s", d.ps.quote(n))
 		return
@@ -193,7 +288,19 @@ func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler) {
 		if d.ps.Private[n] {
 			msg = "the substituted value does not fit here"
 		}
-		d.ps.Add(n, "", "%s", msg)
+		hint := ""
+		if ex := tag.Get("example"); ex != "" {
+			hint = "for example " + ex
+		}
+		if _, err := strconv.ParseUint(n.Value, 10, 32); err == nil && !d.ps.Private[n] {
+			switch t.(type) {
+			case *Duration:
+				hint = "write " + n.Value + "s, if seconds are meant"
+			case *Bytes, *Portion:
+				hint = "write " + n.Value + "B, if bytes are meant"
+			}
+		}
+		d.ps.Add(n, hint, "%s", msg)
 	}
 }
 
@@ -287,22 +394,24 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 }
 
 // reportKeyErrors finds the place of each KeyError in err below n.
-func reportKeyErrors(ps *Problems, n *yaml.Node, err error) {
+func (d *decoder) reportKeyErrors(n *yaml.Node, err error) {
 	if err == nil {
 		return
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			reportKeyErrors(ps, n, e)
+			d.reportKeyErrors(n, e)
 		}
 		return
 	}
 	var ke *KeyError
 	if !errors.As(err, &ke) {
-		ps.Add(n, "", "%s", err)
+		d.ps.Add(n, "", "%s", err)
 		return
 	}
-	ps.Add(Find(n, ke.Key), ke.Hint, "%s", ke.Message)
+	if at := Find(n, ke.Key); !d.failed[at] {
+		d.ps.Add(at, ke.Hint, "%s", ke.Message)
+	}
 }
 
 // Find is the value at the dotted path below n, or the deepest node on the way to it.

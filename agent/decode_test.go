@@ -95,7 +95,7 @@ func TestDecodeReportsEveryMistake(t *testing.T) {
 	f("name: n\non: yes\nmode: fats\nsize: 5\ncount: x\nratio: y\nlist: {}\ninner: 3\nmap: [1]",
 		`f:2:5: error: "yes" is not a boolean`, `f:3:7: error: "fats" is not a value for this key | hint: did you mean "fast"?`,
 		`f:4:7: error: "5" is not a size`, `f:5:8: error: "x" is not a whole number`, `f:6:8: error: "y" is not a number`,
-		`f:7:7: error: want a list, not a map`, `f:8:8: error: want a map of keys, not "3"`, `f:9:6: error: want a map, not a list`)
+		`f:7:7: error: want a list, not a map`, `f:8:8: error: want a map of keys, not one value`, `f:9:6: error: want a map, not a list`)
 	f("name: n\ncount: 11\ninner: {count: 5}", `f:2:8: error: count is too large | hint: 10`, `f:3:16: error: so is this`)
 	f("[1]", `want a map of keys, not a list`)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -13,11 +14,13 @@ import (
 type Problem struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`   // from 1; 0 if the whole file is meant
-	Column  int    `json:"column"` // from 1, in bytes
+	Column  int    `json:"column"` // from 1, in characters
 	Width   int    `json:"width,omitempty"`
 	Warning bool   `json:"warning,omitempty"`
 	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"` // what to write instead
+	Hint    string `json:"hint,omitempty"`   // what to write instead
+	Source  string `json:"source,omitempty"` // the line, with *** for what may be a secret
+	Caret   int    `json:"caret,omitempty"`  // from 1, the place in Source
 }
 
 func (p Problem) String() string {
@@ -41,36 +44,73 @@ type Problems struct {
 	// and is never quoted in a message.
 	Private map[*yaml.Node]bool
 
-	// Lenient says that private scalars hold stand-ins: mistakes in them are not told.
-	Lenient bool
+	// Secrets are the scalars that were read as secrets, and Hidden those that
+	// may hold one without being known for it. Neither is to be shown.
+	Secrets, Hidden []*yaml.Node
+
+	// StandIns are scalars whose text is only there in place of one from
+	// elsewhere: mistakes in them are not told.
+	StandIns map[*yaml.Node]bool
 }
 
 // Add reports a mistake at n.
 func (ps *Problems) Add(n *yaml.Node, hint, format string, args ...any) {
-	if ps.Lenient && ps.standsIn(n) {
+	if ps.standsIn(n) {
 		return
 	}
 	p := Problem{File: ps.File, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if n != nil {
 		p.Line, p.Column = n.Line, n.Column
 		if n.Kind == yaml.ScalarNode && !ps.Private[n] && !strings.Contains(n.Value, "\n") {
-			p.Width = len(n.Value)
+			p.Width = utf8.RuneCountInString(n.Value)
 		}
 	}
 	ps.List = append(ps.List, p)
 }
 
+// Warn is Add for something that is odd and no mistake.
+func (ps *Problems) Warn(n *yaml.Node, hint, format string, args ...any) {
+	before := len(ps.List)
+	ps.Add(n, hint, format, args...)
+	for i := range ps.List[before:] {
+		ps.List[before+i].Warning = true
+	}
+}
+
+// Hide notes that what is below n is not to be shown.
+func (ps *Problems) Hide(n *yaml.Node) {
+	eachScalar(n, func(n *yaml.Node) { ps.Hidden = append(ps.Hidden, n) })
+}
+
+// eachScalar calls f for the values below n, itself included.
+func eachScalar(n *yaml.Node, f func(*yaml.Node)) {
+	seen := map[*yaml.Node]bool{} // an anchor may hold an alias to itself
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		n = resolve(n)
+		if seen[n] {
+			return
+		}
+		seen[n] = true
+		if n.Kind == yaml.ScalarNode {
+			f(n)
+			return
+		}
+		for i, c := range n.Content {
+			if n.Kind != yaml.MappingNode || i%2 == 1 {
+				walk(c)
+			}
+		}
+	}
+	walk(n)
+}
+
 // standsIn reports whether n is a stand-in, or a list with one.
 func (ps *Problems) standsIn(n *yaml.Node) bool {
 	if n == nil || n.Kind != yaml.SequenceNode {
-		return ps.Private[n]
+		return ps.StandIns[n]
 	}
-	for _, c := range n.Content {
-		if ps.Private[resolve(c)] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return ps.StandIns[resolve(c)] })
 }
 
 // Errors counts the problems that are no mere warnings.
@@ -94,18 +134,18 @@ func (ps *Problems) Sort() {
 // quote is n's text for a message, or a stand-in if the text is private.
 func (ps *Problems) quote(n *yaml.Node) string {
 	switch {
-	case n.Kind == yaml.MappingNode:
-		return "a map"
-	case n.Kind == yaml.SequenceNode:
-		return "a list"
+	case n.Kind != yaml.ScalarNode:
+		return shape(n)
 	case ps.Private[n]:
 		return "the substituted value"
+	case slices.Contains(ps.Secrets, n), slices.Contains(ps.Hidden, n):
+		return "this value"
 	}
-	text := n.Value
+	text := []rune(n.Value)
 	if len(text) > 60 {
-		text = text[:60] + "..."
+		return fmt.Sprintf("%q", string(text[:60])+"...")
 	}
-	return fmt.Sprintf("%q", text)
+	return fmt.Sprintf("%q", n.Value)
 }
 
 // A KeyError is what a config's Validate returns: the mistake lies with the

@@ -5,9 +5,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -142,40 +144,57 @@ func Default() Settings {
 
 // Validate checks what no single key can tell.
 func (s *Settings) Validate() error {
-	switch {
-	case s.DataDir == "":
-		return &agent.KeyError{Key: "data_dir", Message: "data_dir is empty", Hint: "data_dir: /var/lib/siemd"}
-	case s.WAL.MaxSize < 64<<20:
-		return &agent.KeyError{Key: "wal.max_size", Message: fmt.Sprintf("%s is too small for the log", s.WAL.MaxSize), Hint: "at least 64MiB"}
-	case (s.API.TLS.CertFile == "") != (s.API.TLS.KeyFile == ""):
-		return &agent.KeyError{Key: "api.tls", Message: "cert_file and key_file go together", Hint: "give both or none"}
+	var errs []error
+	bad := func(key, hint, format string, args ...any) {
+		errs = append(errs, &agent.KeyError{Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	if s.DataDir == "" {
+		bad("data_dir", "data_dir: /var/lib/siemd", "data_dir is empty")
+	}
+	if s.WAL.MaxSize < 64<<20 {
+		bad("wal.max_size", "at least 64MiB", "%s is too small for the log", s.WAL.MaxSize)
+	}
+	if s.WAL.Sync == "interval" && (s.WAL.SyncInterval < agent.Duration(time.Millisecond) || s.WAL.SyncInterval > agent.Duration(time.Minute)) {
+		bad("wal.sync_interval", "the default is 1s", "want 1ms to 1m")
+	}
+	if (s.API.TLS.CertFile == "") != (s.API.TLS.KeyFile == "") {
+		bad("api.tls", "give both or none", "cert_file and key_file go together")
 	}
 	if s.API.Listen == nil {
 		s.API.Listen, s.API.ListenIsDefault = []string{DefaultListen}, true
 	}
+	names := map[string]bool{}
 	for i := range s.API.Tokens {
-		if s.API.Tokens[i].Scope == "" {
-			s.API.Tokens[i].Scope = "read"
+		t := &s.API.Tokens[i]
+		if t.Scope == "" {
+			t.Scope = "read"
 		}
+		if names[t.Name] {
+			bad("api.tokens", "the audit log tells them apart by their names", "two tokens are called %q", t.Name)
+		}
+		names[t.Name] = true
 	}
 	for _, d := range s.API.AllowedDestinations {
 		if _, err := parseDestination(d); err != nil {
-			return &agent.KeyError{Key: "api.allowed_destinations", Message: err.Error(), Hint: "for example [public, 10.1.0.0/16, 192.0.2.7:8088]"}
+			bad("api.allowed_destinations", "for example [public, 10.1.0.0/16, 192.0.2.7:8088]", "%s", err)
 		}
 	}
 	for _, addr := range s.API.Listen {
 		if err := s.checkListen(addr); err != nil {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *Settings) checkListen(addr string) error {
 	if strings.HasPrefix(addr, "unix:") {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil {
 		return &agent.KeyError{Key: "api.listen", Message: fmt.Sprintf("%q is no address", addr), Hint: "host:port or unix:/path, as in 127.0.0.1:8000"}
 	}

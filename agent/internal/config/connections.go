@@ -150,7 +150,7 @@ func (l *loader) connection(ps *agent.Problems, id string, root *yaml.Node, secr
 		}
 	}
 	s := substituter{ps: ps, resolve: !l.opt.NoSecrets, seen: map[*yaml.Node]bool{}, sealed: m.Sealed, sealedOnly: true}
-	if !s.walk(n, 0) || ps.Errors() > before {
+	if s.walk(n); ps.Errors() > before {
 		return
 	}
 	l.output(ps, id, keyNode(root, "outputs", id), n)

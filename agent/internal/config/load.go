@@ -1,17 +1,13 @@
 package config
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -26,8 +22,6 @@ type Options struct {
 	NoSecrets bool // put stand-ins where values from elsewhere would go
 }
 
-const maxFile = 4 << 20
-
 // Load reads path, the conf.d/*.yaml beside it and the connections in data_dir
 // that were made through the API. It returns the config and
 // warnings, or all problems, at least one of which is an error. It has no side effects.
@@ -39,8 +33,8 @@ func Load(path string, opt Options) (*Config, []agent.Problem) {
 	for _, p := range more {
 		l.file(p)
 	}
+	l.cross()
 	if l.errors == 0 {
-		l.cross()
 		l.connections()
 	}
 	if l.errors > 0 {
@@ -58,26 +52,67 @@ type loader struct {
 	errors   int
 	topLevel map[string]string // top-level key -> where it was first given
 	sum      hash.Hash
+	lines    []string // of the file that is being read
+	places   map[string]place
+}
+
+// place is where a component without mistakes stands, for messages after all files were read.
+type place struct {
+	ps        *agent.Problems // a copy without problems
+	lines     []string
+	key, node *yaml.Node
+}
+
+func (l *loader) place(ps *agent.Problems, what, name string, key, n *yaml.Node) {
+	if l.places == nil {
+		l.places = map[string]place{}
+	}
+	c := *ps
+	c.List = nil
+	l.places[what+" "+name] = place{ps: &c, lines: l.lines, key: key, node: n}
+}
+
+// late reports what is found after all files were read, at key of a component, or at the whole for "".
+func (l *loader) late(component, key string, add func(ps *agent.Problems, n *yaml.Node)) {
+	p := l.places[component]
+	if p.ps == nil {
+		return
+	}
+	ps := *p.ps
+	n := p.key
+	if key != "" {
+		if found := agent.Find(p.node, key); found != p.node {
+			n = found
+		}
+	}
+	add(&ps, n)
+	l.lines = p.lines
+	l.report(&ps)
 }
 
 func (l *loader) report(ps *agent.Problems) {
 	ps.Sort()
+	// What an alias repeats is told once.
+	ps.List = slices.CompactFunc(ps.List, func(a, b agent.Problem) bool {
+		return a.Line == b.Line && a.Column == b.Column && a.Message == b.Message
+	})
+	newSource(ps, l.lines).show()
+	l.lines = nil
 	l.errors += ps.Errors()
 	l.problems = append(l.problems, ps.List...)
 }
 
 func (l *loader) file(path string) {
-	ps := &agent.Problems{File: path, Private: map[*yaml.Node]bool{}, Lenient: l.opt.NoSecrets}
+	ps := &agent.Problems{File: path, Private: map[*yaml.Node]bool{}, StandIns: map[*yaml.Node]bool{}}
 	defer func() { l.report(ps) }()
 	root := l.parse(ps, path)
 	if root == nil {
 		return
 	}
 	l.cfg.Files = append(l.cfg.Files, path)
+	merge(ps, root)
 	s := substituter{ps: ps, resolve: !l.opt.NoSecrets, seen: map[*yaml.Node]bool{}}
-	if !s.walk(root, 0) {
-		return
-	}
+	s.walk(root)
 	l.repeated(ps, root)
 	doc := document{Settings: l.cfg.Settings}
 	if doc.API.ListenIsDefault {
@@ -93,67 +128,8 @@ func (l *loader) file(path string) {
 		n := doc.Outputs[name]
 		l.output(ps, name, keyNode(root, "outputs", name), &n)
 	}
+	warnOpenSecrets(ps, path, &s)
 	hashNode(l.sum, root)
-}
-
-// parse gives the root mapping, or nil after reporting why there is none.
-func (l *loader) parse(ps *agent.Problems, path string) *yaml.Node {
-	fail := func(line, column int, hint, format string, args ...any) *yaml.Node {
-		ps.Add(&yaml.Node{Line: line, Column: column}, hint, format, args...)
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fail(1, 1, "", "%v", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	switch {
-	case err != nil:
-		return fail(1, 1, "", "%v", err)
-	case len(data) > maxFile:
-		return fail(1, 1, "split it with conf.d/", "the file is larger than %d MiB", maxFile>>20)
-	}
-	return l.parseData(ps, data)
-}
-
-// parseData is parse for a file that has been read.
-func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
-	fail := func(line, column int, hint, format string, args ...any) *yaml.Node {
-		ps.Add(&yaml.Node{Line: line, Column: column}, hint, format, args...)
-		return nil
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc yaml.Node
-	switch err := dec.Decode(&doc); {
-	case err == io.EOF:
-		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
-	case err != nil:
-		line, msg := syntaxError(err)
-		return fail(line, 1, "", "%s", msg)
-	}
-	var second yaml.Node
-	if err := dec.Decode(&second); err != io.EOF {
-		return fail(max(second.Line, 1), 1, "use conf.d/ for further files", "a second YAML document follows; only one is read")
-	}
-	root := doc.Content[0]
-	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
-	}
-	return root
-}
-
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
-// syntaxError takes the line out of the parser's sentence.
-func syntaxError(err error) (line int, msg string) {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	m := yamlLine.FindStringSubmatch(text)
-	if m == nil {
-		return 1, text
-	}
-	line, _ = strconv.Atoi(m[1])
-	return max(line, 1), "not valid YAML: " + m[2]
 }
 
 // repeated reports settings that an earlier file has given already.
@@ -196,7 +172,22 @@ func (l *loader) kindOf(ps *agent.Problems, name string, key, n *yaml.Node, kind
 	}
 	spec, ok := find(t.Value)
 	if !ok {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value != "type" {
+				ps.Hide(n.Content[i+1]) // what is a secret there, nobody knows
+			}
+		}
 		hint := "one of " + strings.Join(kinds, ", ")
+		_, isInput := agent.InputKind(t.Value)
+		_, isOutput := agent.OutputKind(t.Value)
+		switch {
+		case isInput:
+			ps.Add(t, "move it below inputs, or use "+hint, "%q is a type of input, and this is an output", t.Value)
+			return nil
+		case isOutput:
+			ps.Add(t, "move it below outputs, or use "+hint, "%q is a type of output, and this is an input", t.Value)
+			return nil
+		}
 		if near := agent.Nearest(t.Value, kinds); near != "" {
 			hint = fmt.Sprintf("did you mean %q? It is %s", near, hint)
 		}
@@ -233,11 +224,15 @@ func (l *loader) input(ps *agent.Problems, name string, key, n *yaml.Node) {
 	if spec == nil {
 		return
 	}
+	before := ps.Errors()
 	var keys inputKeys
 	in := &Input{Name: name, Kind: spec.Kind, Spec: spec, File: ps.File, Line: key.Line, Hash: hashOf(n)}
 	in.Config = spec.Decode(ps, n, &keys)
 	in.Common = keys.Common
 	l.cfg.Inputs[name] = in
+	if ps.Errors() == before {
+		l.place(ps, "input", name, key, n)
+	}
 }
 
 func (l *loader) output(ps *agent.Problems, name string, key, n *yaml.Node) {
@@ -249,11 +244,15 @@ func (l *loader) output(ps *agent.Problems, name string, key, n *yaml.Node) {
 	if spec == nil {
 		return
 	}
+	before := ps.Errors()
 	keys := outputKeys{Config: delivery.DefaultConfig()}
 	out := &Output{Name: name, Kind: spec.Kind, Spec: spec, File: ps.File, Line: key.Line, Hash: hashOf(n)}
 	out.Config = spec.Decode(ps, n, &keys)
 	out.Common = keys.Config
 	l.cfg.Outputs[name] = out
+	if ps.Errors() == before {
+		l.place(ps, "output", name, key, n)
+	}
 }
 
 // keyNode is the key of a component, for messages that mean it as a whole.

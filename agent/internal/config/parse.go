@@ -1,9 +1,22 @@
 package config
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
 	"gopkg.in/yaml.v3"
 
 	"github.com/adrian207/siemd/agent"
+)
+
+const (
+	maxFile  = 4 << 20
+	maxNodes = 100_000 // after aliases are followed: stops alias bombs
+	maxDepth = 64
 )
 
 // Parse reads the one YAML document in the file at path, with the limits and
@@ -12,4 +25,137 @@ import (
 func Parse(ps *agent.Problems, path string) *yaml.Node {
 	var l loader
 	return l.parse(ps, path)
+}
+
+// parse gives the root mapping, or nil after reporting why there is none.
+func (l *loader) parse(ps *agent.Problems, path string) *yaml.Node {
+	l.lines = nil
+	fail := func(line, column int, hint, format string, args ...any) *yaml.Node {
+		ps.Add(&yaml.Node{Line: line, Column: column}, hint, format, args...)
+		return nil
+	}
+	data, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(1, 1, "name the config file with -c, or $SIEMD_CONFIG", "there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return fail(1, 1, "the user that siemd runs as must be able to read it", "the file cannot be read: permission denied")
+	case err != nil:
+		return fail(1, 1, "", "%s", err)
+	case len(data) > maxFile:
+		return fail(1, 1, "split it with conf.d/", "the file is larger than %d MiB", maxFile>>20)
+	}
+	return l.parseData(ps, data)
+}
+
+// parseData is parse for a file that has been read.
+func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
+	fail := func(line, column int, hint, format string, args ...any) *yaml.Node {
+		ps.Add(&yaml.Node{Line: line, Column: column}, hint, format, args...)
+		return nil
+	}
+	l.lines = strings.Split(string(data), "\n")
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	switch err := dec.Decode(&doc); {
+	case err == io.EOF:
+		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
+	case err != nil:
+		p := syntaxError(err, data, l.lines)
+		return fail(p.Line, p.Column, p.Hint, "%s", p.Message)
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err != io.EOF {
+		return fail(max(second.Line, 1), 1, "use conf.d/ for further files", "a second YAML document follows; only one is read")
+	}
+	root := doc.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
+	}
+	if n := 0; !bounded(root, 0, &n) {
+		return fail(root.Line, root.Column, "", "the file is nested too deeply, or its aliases expand to too much")
+	}
+	return root
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		return nil, errors.New("this is a directory, not a file")
+	}
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// bounded reports whether n stays within what is followed.
+func bounded(n *yaml.Node, depth int, nodes *int) bool {
+	if *nodes++; *nodes > maxNodes || depth > maxDepth {
+		return false
+	}
+	if n.Kind == yaml.AliasNode {
+		return bounded(n.Alias, depth+1, nodes)
+	}
+	for _, c := range n.Content {
+		if !bounded(c, depth+1, nodes) {
+			return false
+		}
+	}
+	return true
+}
+
+// merge puts the keys that "<<: *base" brings into maps, where they are not given.
+func merge(ps *agent.Problems, n *yaml.Node) {
+	merged := map[*yaml.Node]bool{}
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if merged[n] {
+			return
+		}
+		merged[n] = true
+		for _, c := range n.Content {
+			walk(c)
+		}
+		if n.Kind != yaml.MappingNode {
+			return
+		}
+		own := map[string]bool{}
+		var content, brought []*yaml.Node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key, value := n.Content[i], n.Content[i+1]
+			if key.Tag != "!!merge" {
+				own[key.Value] = true
+				content = append(content, key, value)
+				continue
+			}
+			sources := []*yaml.Node{value}
+			if value.Kind == yaml.SequenceNode {
+				sources = value.Content
+			}
+			for _, src := range sources {
+				if src.Kind == yaml.AliasNode {
+					src = src.Alias
+				}
+				if src.Kind != yaml.MappingNode {
+					ps.Add(value, "for example <<: *base", "<< merges maps, and this is none")
+					continue
+				}
+				brought = append(brought, src.Content...)
+			}
+		}
+		for i := 0; i+1 < len(brought); i += 2 {
+			if key := brought[i].Value; !own[key] {
+				own[key] = true
+				content = append(content, brought[i], brought[i+1])
+			}
+		}
+		n.Content = content
+	}
+	walk(n)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -28,21 +29,43 @@ func Print(w io.Writer, problems []agent.Problem) {
 			kind = "warning"
 		}
 		fmt.Fprintf(w, "%s:%d:%d: %s: %s\n", p.File, p.Line, p.Column, kind, p.Message)
-		if _, ok := files[p.File]; !ok {
-			files[p.File] = readLines(p.File)
+		line := []rune(p.Source)
+		if p.Source == "" && p.Line >= 1 {
+			if _, ok := files[p.File]; !ok {
+				files[p.File] = readLines(p.File)
+			}
+			if src := files[p.File]; p.Line <= len(src) {
+				line = []rune(maskLine(src[p.Line-1]))
+			}
 		}
-		if src := files[p.File]; p.Line >= 1 && p.Line <= len(src) {
-			line := maskLine(src[p.Line-1])
-			fmt.Fprintf(w, "%5d | %s\n", p.Line, line)
-			if at := p.Column - 1; at >= 0 && at < len(line) {
+		if len(line) > 0 {
+			at := p.Column - 1
+			if p.Caret > 0 {
+				at = p.Caret - 1
+			}
+			shown, cut := window(line, at)
+			fmt.Fprintf(w, "%5d | %s\n", p.Line, shown)
+			if at >= 0 && at < len(line) {
 				width := max(1, min(p.Width, len(line)-at))
-				fmt.Fprintf(w, "      | %s%s\n", strings.Repeat(" ", at), strings.Repeat("^", width))
+				fmt.Fprintf(w, "      | %s%s\n", strings.Repeat(" ", at-cut), strings.Repeat("^", min(width, maxShown)))
 			}
 		}
 		if p.Hint != "" {
 			fmt.Fprintf(w, "      = hint: %s\n", p.Hint)
 		}
 	}
+}
+
+// maxShown is how much of a line is shown.
+const maxShown = 160
+
+// window is the part of a long line around at, and where it begins.
+func window(line []rune, at int) (string, int) {
+	if len(line) <= maxShown {
+		return string(line), 0
+	}
+	from := max(0, min(at-maxShown/2, len(line)-maxShown))
+	return string(line[from : from+maxShown]), from
 }
 
 func readLines(path string) []string {
@@ -70,11 +93,16 @@ func maskLine(line string) string {
 	if m := secretKey.FindStringSubmatch(line); m != nil && !fileKey.MatchString(line) && !refOnly.MatchString(m[2]) {
 		line = m[1] + "***"
 	}
+	return printable(fallback.ReplaceAllString(credentials.ReplaceAllString(line, "$1:***@"), ":-***}"))
+}
+
+// printable is line with blanks for tabs, so that carets fit, and nothing that a terminal obeys.
+func printable(line string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return ' '
 		}
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r

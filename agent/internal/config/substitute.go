@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,11 +14,7 @@ import (
 	"github.com/adrian207/siemd/agent"
 )
 
-const (
-	maxNodes  = 100_000 // after aliases are followed: stops alias bombs
-	maxDepth  = 64
-	maxSecret = 64 << 10
-)
+const maxSecret = 64 << 10
 
 var (
 	reference = regexp.MustCompile(`\$\$|\$\{([^{}]*)\}`)
@@ -31,42 +28,38 @@ const StandIn = "substituted"
 type substituter struct {
 	ps      *agent.Problems
 	resolve bool // false: put a stand-in where a secret would go
-	nodes   int
 	seen    map[*yaml.Node]bool
+	open    map[*yaml.Node]string // values from files that everybody can read
 
 	sealedOnly bool // the file was made through the API: only ${secret:KEY} is known
 	sealed     map[string]string
 }
 
-func (s *substituter) walk(n *yaml.Node, depth int) bool {
-	s.nodes++
-	if s.nodes > maxNodes || depth > maxDepth {
-		s.ps.Add(n, "", "the file is nested too deeply, or its aliases expand to too much")
-		return false
-	}
+// walk replaces the references below n, whose depth is bounded.
+func (s *substituter) walk(n *yaml.Node) {
 	if n.Kind == yaml.AliasNode {
-		return s.walk(n.Alias, depth+1)
+		n = n.Alias
 	}
+	if s.seen[n] {
+		return
+	}
+	s.seen[n] = true
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
 			continue // keys are taken as they stand
 		}
-		if !s.walk(c, depth+1) {
-			return false
-		}
+		s.walk(c)
 	}
-	if n.Kind == yaml.ScalarNode && !s.seen[n] {
-		s.seen[n] = true
+	if n.Kind == yaml.ScalarNode {
 		s.scalar(n)
 	}
-	return true
 }
 
 func (s *substituter) scalar(n *yaml.Node) {
 	if !strings.Contains(n.Value, "$") {
 		return
 	}
-	private := false
+	private, failed := false, false
 	text := reference.ReplaceAllStringFunc(n.Value, func(m string) string {
 		if m == "$$" {
 			return "$"
@@ -77,14 +70,40 @@ func (s *substituter) scalar(n *yaml.Node) {
 		}
 		value, err := s.lookUp(m[2 : len(m)-1])
 		if err != nil {
-			s.ps.Add(n, "", "%s: %s", m, err)
+			hint := ""
+			if errors.Is(err, fs.ErrPermission) {
+				hint = "the user that siemd runs as must be able to read it, for example 0640 with siemd's group"
+			}
+			s.ps.Add(n, hint, "%s: %s", withoutDefault(m), err)
+			failed = true
+			return StandIn
+		}
+		if path, ok := strings.CutPrefix(m, "${file:"); ok && err == nil && worldReadable(strings.TrimSuffix(path, "}")) {
+			if s.open == nil {
+				s.open = map[*yaml.Node]string{}
+			}
+			s.open[n] = strings.TrimSuffix(path, "}")
 		}
 		return value
 	})
 	if private {
 		s.ps.Private[n] = true
 	}
+	if private && !s.resolve || failed {
+		if s.ps.StandIns == nil {
+			s.ps.StandIns = map[*yaml.Node]bool{}
+		}
+		s.ps.StandIns[n] = true
+	}
 	n.Value, n.Tag = text, "!!str"
+}
+
+// withoutDefault is a reference without its default, which may be a secret.
+func withoutDefault(ref string) string {
+	if before, _, ok := strings.Cut(ref, ":-"); ok {
+		return before + ":-...}"
+	}
+	return ref
 }
 
 // lookUp is the function below, or what is sealed beside the file.
