@@ -120,7 +120,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	//lint:ignore SA2001 a barrier: a change that is under way ends, and there will be no other
 	a.changing.Unlock()
 	a.mu.Lock()
-	budget := a.cfg.ShutdownTimeout.D()
+	budget := a.cfg.ShutdownTimeout.D() - graceOf(a.cfg)
 	ins, outs := values(a.inputs), values(a.outputs)
 	a.mu.Unlock()
 	for _, in := range ins {

@@ -29,6 +29,7 @@ type output struct {
 	fresh     bool         // its cursor was made by openOutput
 	failedDir string       // of its failed store
 	probed    atomic.Int64 // when a probe has ended last, UTC nanoseconds
+	grace     time.Duration
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -44,7 +45,13 @@ func (a *Agent) buildOutput(cfg *config.Config, oc *config.Output) (*output, err
 	if err != nil {
 		return nil, err
 	}
-	return &output{cfg: oc, env: env, out: out, failedDir: failedDir(cfg, oc.Name), done: make(chan struct{})}, nil
+	return &output{cfg: oc, env: env, out: out, failedDir: failedDir(cfg, oc.Name), grace: graceOf(cfg), done: make(chan struct{})}, nil
+}
+
+// graceOf is how long requests in flight may go on when nothing new is sent
+// any more: the end of shutdown_timeout, which it is a part of.
+func graceOf(cfg *config.Config) time.Duration {
+	return max(min(5*time.Second, cfg.ShutdownTimeout.D()/4), time.Millisecond)
 }
 
 // openOutput gives the output its cursor and its store of failed events.
@@ -77,7 +84,7 @@ func (o *output) newRunner(a *Agent) {
 	o.runner.Store(delivery.New(delivery.Options{
 		Name: o.cfg.Name, Config: o.cfg.Common, Output: withSeverities(o.out, o.cfg.Managed),
 		Cursor: o.cursor, Source: source{a.wal, o.cursor},
-		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config),
+		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config), Grace: o.grace,
 	}))
 }
 
