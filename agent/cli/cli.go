@@ -103,7 +103,7 @@ func newRoot(std streams) *cobra.Command {
 // commands are all of siemd's commands, in the order of help.
 func commands(std streams) []*cobra.Command {
 	return []*cobra.Command{
-		newRun(std), newCheck(std), newDemo(std), newExplain(std), newElastic(std),
+		newDemo(std), newInit(std), newCheck(std), newExplain(std), newRun(std), newElastic(std),
 		newStatus(std), newTop(std), newTap(std), newReload(std), newTest(std), newFailed(std), newConnections(std),
 		newSend(std), newExport(std), newFlush(std), newDrain(std), newPurge(std), newAudit(std),
 		newWAL(std), newSink(std), newSchema(std), newVersion(std),
