@@ -24,7 +24,8 @@ type Key struct {
 	OneOf    []string
 	Example  string
 	Required bool
-	Keys     []Key // of a nested map of keys, or of the items of a list
+	Replaces string // a required key that need not be given if this one is
+	Keys     []Key  // of a nested map of keys, or of the items of a list
 }
 
 // Section is a component's keys.
@@ -79,7 +80,7 @@ func describe(v reflect.Value) []Key {
 		case name != "" && name != "-":
 			k := Key{
 				Name: name, Doc: sentence(sf.Tag.Get("doc")), Example: sf.Tag.Get("example"),
-				Required: sf.Tag.Get("required") == "true",
+				Required: sf.Tag.Get("required") == "true", Replaces: sf.Tag.Get("replaces"),
 			}
 			if words := sf.Tag.Get("oneof"); words != "" {
 				k.OneOf = strings.Split(words, "|")

@@ -90,6 +90,9 @@ func writeKeys(b *strings.Builder, keys []Key, indent string) {
 // doc is what a key does and which words it takes.
 func (k *Key) doc() string {
 	doc := k.Doc
+	if k.Replaces != "" && !strings.Contains(doc, k.Replaces) {
+		doc += " It stands in place of " + k.Replaces + "."
+	}
 	if len(k.OneOf) > 0 && !mentions(doc, k.OneOf) {
 		doc += " One of " + strings.Join(k.OneOf, ", ") + "."
 	}

@@ -62,10 +62,15 @@ func object(keys []Key) map[string]any {
 	return o
 }
 
+// required are the keys that must be given in any case.
 func required(keys []Key) []string {
+	replaced := map[string]bool{}
+	for _, k := range keys {
+		replaced[k.Replaces] = true
+	}
 	var names []string
 	for _, k := range keys {
-		if k.Required {
+		if k.Required && !replaced[k.Name] {
 			names = append(names, k.Name)
 		}
 	}

@@ -177,6 +177,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 		"api: {tokens: [{name: a, token: b}], listen: unix:/x}",
 		out("concurrency: auto"), out("concurrency: 4"), out("ack: true"), out("ack: '${env:SIEMD_TEST_X:-true}'"), out("timeout: 500ms"), out("max_age: 7d"),
 		out("filter: {event_types: alert, min_severity: low}"), out("filter: {event_types: [alert], min_severity: }"), out("fields: {a: b, c: 1}"),
+		"outputs: {e: {type: elastic, cloud_id: 'prod:dXMtZWFzdC0xLmF3cy5mb3VuZC5pbyRjZWM2ZjI2MWE3NGJmMjRjZTMzYmI4ODExYjg0Mjk0ZiRjNmMyY2E2ZDA0MjI0OWFmMGNjN2Q3YTllOTYyNTc0Mw==', api_key: a}}",
 		out("batch: {max_bytes: 1.5MB}"), "outputs: {o: {type: splunk, endpoint: 'https://h.example.com', token: 12345}}", out("enabled: false"),
 	} {
 		if errs := v.yaml(text); len(errs) > 0 {
