@@ -166,7 +166,12 @@ func (l *Log) open() error {
 	if err := l.disk.syncDir(l.opts.Dir); err != nil {
 		return err
 	}
-	return l.saveState()
+	// A full disk is no reason not to deliver. What is not saved now is saved
+	// when there is room; until then nothing is removed from the log.
+	if err := l.saveState(); err != nil && !noSpace(err) {
+		return err
+	}
+	return nil
 }
 
 // mendTail cuts what is no block off the end of the last segment, makes the
