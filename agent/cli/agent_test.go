@@ -47,7 +47,7 @@ func startSiemd(t *testing.T, text string) *running {
 }
 
 // startWith is startSiemd with a whole config.
-func startWith(t *testing.T, text string) *running {
+func startWith(t *testing.T, text string, flags ...string) *running {
 	t.Helper()
 	dir := t.TempDir()
 	r := &running{t: t, conf: filepath.Join(dir, "siemd.yaml"), log: &syncBuffer{}}
@@ -55,7 +55,7 @@ func startWith(t *testing.T, text string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"run", "-c", r.conf}, streams{in: strings.NewReader(""), out: r.log, err: r.log})
+		ended <- run(ctx, append([]string{"run", "--watch=false", "-c", r.conf}, flags...), streams{in: strings.NewReader(""), out: r.log, err: r.log})
 	}()
 	r.stop = sync.OnceValue(func() int {
 		cancel()

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -25,11 +26,13 @@ import (
 
 func newRun(std streams) *cobra.Command {
 	var path string
+	var watch bool
 	cmd := &cobra.Command{
 		Use:   "run [-c FILE]",
 		Short: "run the agent in the foreground",
 		Long: "run takes events in and delivers them until SIGTERM or Ctrl-C, then sends what waits for at most shutdown_timeout and exits 0;\n" +
-			"a second signal exits at once. What is not delivered stays in the log for the next start. SIGHUP reloads the config.\n" +
+			"a second signal exits at once. What is not delivered stays in the log for the next start. An edit of the config reloads it, as SIGHUP does:\n" +
+			"all of it is applied, or, if it has mistakes, nothing.\n" +
 			"If stdin is the only input, its end drains every connection and ends the agent.",
 		Example: `  siemd run -c /etc/siemd/siemd.yaml
   some-app | siemd run -c stdin.yaml`,
@@ -40,15 +43,16 @@ func newRun(std streams) *cobra.Command {
 			if cfg == nil {
 				return exit(exitConfig, nil)
 			}
-			return runAgent(cmd.Context(), cfg, std)
+			return runAgent(cmd.Context(), cfg, path, watch, std)
 		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().BoolVar(&watch, "watch", true, "reload when config files change; also --watch=false")
 	return cmd
 }
 
 // runAgent is the daemon's life: open, serve, drain.
-func runAgent(ctx context.Context, cfg *config.Config, std streams) error {
+func runAgent(ctx context.Context, cfg *config.Config, path string, watch bool, std streams) error {
 	if os.Getenv("GOGC") == "" {
 		// The live heap is a few large buffers without pointers: collecting it
 		// often is cheap, and halves what it may grow by.
@@ -75,7 +79,23 @@ func runAgent(ctx context.Context, cfg *config.Config, std streams) error {
 	go func() { served <- srv.Run(serve) }()
 	stopWatching := exitOnSecondSignal()
 	defer stopWatching()
-	reloads := reloadOnHangup(ctx, a, log)
+	edits := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	watchCtx, stopWatch := context.WithCancel(ctx)
+	defer watching.Wait()
+	defer stopWatch()
+	if watch {
+		w := config.Watch{Path: path, Log: log, Sources: func() []string { return a.Config().Sources }}
+		watching.Go(func() {
+			w.Run(watchCtx, cfg.Hash, func() {
+				select {
+				case edits <- struct{}{}:
+				default: // one is waiting, and will see this edit too
+				}
+			})
+		})
+	}
+	reloads := reloadWhenAsked(ctx, a, edits, log)
 	notify(log, daemon.SdNotifyReady)
 	log.Info("siemd runs", "version", version, "data_dir", cfg.DataDir, "inputs", len(cfg.Inputs), "outputs", len(cfg.Outputs))
 	err = a.Run(ctx)
@@ -90,9 +110,9 @@ func runAgent(ctx context.Context, cfg *config.Config, std streams) error {
 	return nil
 }
 
-// reloadOnHangup applies the config anew on each SIGHUP, until ctx ends; then
-// the channel closes.
-func reloadOnHangup(ctx context.Context, a *supervisor.Agent, log *slog.Logger) <-chan struct{} {
+// reloadWhenAsked applies the config anew on each SIGHUP and each edit, until
+// ctx ends; then the channel closes.
+func reloadWhenAsked(ctx context.Context, a *supervisor.Agent, edits <-chan struct{}, log *slog.Logger) <-chan struct{} {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	done := make(chan struct{})
@@ -100,24 +120,27 @@ func reloadOnHangup(ctx context.Context, a *supervisor.Agent, log *slog.Logger) 
 		defer close(done)
 		defer signal.Stop(hup)
 		for {
+			by := "SIGHUP"
 			select {
 			case <-ctx.Done():
 				return
 			case <-a.Done():
 				return
+			case <-edits:
+				by = "edit"
 			case <-hup:
-				notify(log, reloading())
-				reload(a, log)
-				notify(log, daemon.SdNotifyReady)
 			}
+			notify(log, reloading())
+			reload(a, by, log)
+			notify(log, daemon.SdNotifyReady)
 		}
 	}()
 	return done
 }
 
 // reload is the one that the API does too. What went well the agent logs itself.
-func reload(a *supervisor.Agent, log *slog.Logger) {
-	r, err := a.Reload(supervisor.Actor{Name: "SIGHUP"})
+func reload(a *supervisor.Agent, by string, log *slog.Logger) {
+	r, err := a.Reload(supervisor.Actor{Name: by})
 	var mistakes *supervisor.ConfigError
 	switch {
 	case errors.As(err, &mistakes):

@@ -73,3 +73,16 @@ func TestRunExitCodes(t *testing.T) {
 	file := tempFile(t, "file", "")
 	siemd(t, "", "run", "-c", tempFile(t, "siemd.yaml", "data_dir: "+file+"/state\n")).want(t, exitCannotMake)
 }
+
+func TestEditReloads(t *testing.T) {
+	a := startWith(t, strings.Replace(twoFiles, "listen: []", "listen: []", 1), "--watch=true")
+	a.write(strings.Replace(twoFiles, "two:", "three:", 1) + "shutdown_timeout: 3s\n")
+	eventually(t, "the edit is applied", func() bool {
+		return strings.Contains(a.siemd("", "audit", "--actor", "edit").out, "ok       reload by edit")
+	})
+	a.siemd("", "check", "--diff").want(t, exitOK)
+	a.write(twoFiles + "nonsense: 1\n")
+	eventually(t, "the mistake is logged", func() bool { return strings.Contains(a.log.String(), "reload refused, the old config runs on") })
+	a.write(twoFiles)
+	eventually(t, "the mended config runs", func() bool { return a.siemd("", "check", "--diff").code == exitOK })
+}

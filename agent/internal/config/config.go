@@ -26,6 +26,7 @@ type Config struct {
 	Inputs  map[string]*Input
 	Outputs map[string]*Output
 	Files   []string // what was read, the main file first
+	Sources []string // files that values were taken from
 	Hash    string   // over everything, substituted values included
 
 	filesHash string // over the files alone

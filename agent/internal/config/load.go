@@ -128,6 +128,7 @@ func (l *loader) file(path string) {
 		n := doc.Outputs[name]
 		l.output(ps, name, keyNode(root, "outputs", name), &n)
 	}
+	l.cfg.Sources = append(l.cfg.Sources, s.sources...)
 	warnOpenSecrets(ps, path, &s)
 	hashNode(l.sum, root)
 }

@@ -29,6 +29,7 @@ type substituter struct {
 	ps      *agent.Problems
 	resolve bool // false: put a stand-in where a secret would go
 	seen    map[*yaml.Node]bool
+	sources []string              // files that values come from, there or not
 	open    map[*yaml.Node]string // values from files that everybody can read
 
 	sealedOnly bool // the file was made through the API: only ${secret:KEY} is known
@@ -67,6 +68,9 @@ func (s *substituter) scalar(n *yaml.Node) {
 		private = true
 		if !s.resolve {
 			return StandIn
+		}
+		if path, ok := strings.CutPrefix(m, "${file:"); ok {
+			s.sources = append(s.sources, strings.TrimSuffix(path, "}"))
 		}
 		value, err := s.lookUp(m[2 : len(m)-1])
 		if err != nil {

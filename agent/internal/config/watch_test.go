@@ -1,0 +1,105 @@
+package config_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/adrian207/siemd/agent/internal/config"
+)
+
+func TestWatch(t *testing.T) {
+	dir := t.TempDir()
+	path, secret := filepath.Join(dir, "siemd.yaml"), filepath.Join(dir, "secrets", "token")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(secret, "one")
+	text := "outputs: {o: {type: splunk, endpoint: 'https://h.example.com', token: '${file:" + secret + "}'}}\n"
+	write(path, text)
+	cfg, problems := config.Load(path, config.Options{})
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var changes atomic.Int64
+	w := config.Watch{Path: path, Log: slog.New(slog.DiscardHandler), Settle: 20 * time.Millisecond, Sources: func() []string { return cfg.Sources }}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.Run(ctx, cfg.Hash, func() { changes.Add(1) })
+	}()
+	defer func() { stop(); <-ended }()
+
+	want := int64(0)
+	edit := func(what string, f func()) {
+		t.Helper()
+		// Watching begins in a goroutine, and a directory that is new is followed after its first event.
+		deadline := time.Now().Add(20 * time.Second)
+		f()
+		want++
+		for changes.Load() < want {
+			if time.Now().After(deadline) {
+				t.Fatalf("not noticed: %s", what)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if n := changes.Load(); n > want {
+			want = n // what was edited in two steps may count twice
+		}
+	}
+	// The first edit is seen whether or not watching has begun: Run compares with what was loaded.
+	edit("in place", func() { write(path, text+"# edited\nshutdown_timeout: 5s\n") })
+	edit("rename", func() {
+		write(path+".new", text+"shutdown_timeout: 6s\n")
+		must(os.Rename(path+".new", path))
+	})
+	edit("a file in a new conf.d", func() {
+		must(os.Mkdir(filepath.Join(dir, "conf.d"), 0o700))
+		write(filepath.Join(dir, "conf.d", "a.yaml"), "inputs: {a: {type: stdin}}\n")
+	})
+	edit("another one", func() { write(filepath.Join(dir, "conf.d", "b.yaml"), "inputs: {b: {type: stdin}}\n") })
+	edit("removed", func() { must(os.Remove(filepath.Join(dir, "conf.d", "b.yaml"))) })
+	edit("a secret", func() { write(secret, "two") })
+	edit("a secret by rename", func() {
+		write(secret+".new", "three")
+		must(os.Rename(secret+".new", secret))
+	})
+	// As Kubernetes does it: the file is a link through a folder that is swapped.
+	edit("a link in its place", func() {
+		write(filepath.Join(dir, "..v1", "siemd.yaml"), text+"# v1\n")
+		write(filepath.Join(dir, "..v2", "siemd.yaml"), text+"# v2\n")
+		must(os.Symlink("..v1", filepath.Join(dir, "..data")))
+		must(os.Symlink("..data/siemd.yaml", path+".link"))
+		must(os.Rename(path+".link", path))
+	})
+	edit("a swapped folder", func() {
+		must(os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
+		must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	})
+	// What does not change a byte is no edit.
+	before := changes.Load()
+	now := time.Now()
+	must(os.Chtimes(filepath.Join(dir, "..v2", "siemd.yaml"), now, now))
+	write(filepath.Join(dir, "other.txt"), "x")
+	edit("a real one behind it", func() { write(secret, "four") })
+	if n := changes.Load() - before; n != 1 {
+		t.Errorf("%d changes for one", n)
+	}
+}
