@@ -23,6 +23,7 @@ type entry struct {
 	open string // where the symbolic link path led; empty if it is none
 	gone int64  // since when it was not, Unix nanoseconds; 0: it is there
 	twin bool   // it is ours only if it turns out to be a twin
+	own  bool   // it had, at some time, a name that rotated names are made of
 }
 
 // An identity tells a file from all others of its time.
@@ -62,11 +63,14 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 		dst = binary.AppendUvarint(dst, e.id.ino)
 		dst = binary.AppendUvarint(dst, uint64(e.id.birth))
 		dst = binary.AppendUvarint(dst, uint64(e.gone))
+		var flags byte
 		if e.twin {
-			dst = append(dst, 1)
-		} else {
-			dst = append(dst, 0)
+			flags |= 1
 		}
+		if e.own {
+			flags |= 2
+		}
+		dst = append(dst, flags)
 		dst = binary.AppendUvarint(dst, uint64(len(e.path)))
 		dst = append(dst, e.path...)
 		dst = binary.AppendUvarint(dst, uint64(len(e.open)))
@@ -88,7 +92,8 @@ func parseCatalog(b []byte) ([]entry, error) {
 		e.id.ino = d.number(1<<64 - 1)
 		e.id.birth = int64(d.number(1<<63 - 1))
 		e.gone = int64(d.number(1 << 62))
-		e.twin = d.byte() == 1
+		flags := d.byte()
+		e.twin, e.own = flags&1 != 0, flags&2 != 0
 		e.path = d.text(1 << 16)
 		e.open = d.text(1 << 16)
 		entries = append(entries, e)

@@ -11,7 +11,7 @@ import (
 // for as long as it likes. It is finished when it is read to the end, was quiet
 // for a while and either another file has its name or nobody can find it.
 func (r *run) drain(f *file, now time.Time) {
-	if f.fd == nil && r.ensureOpen(f) != nil {
+	if f.missed || f.fd == nil && r.ensureOpen(f) != nil {
 		return // what to do about it was done there
 	}
 	i, err := statFile(f.fd)

@@ -18,6 +18,7 @@ type file struct {
 	id      identity
 	path    string // its name, or the last one
 	own     bool   // that is a name that rotated names are made of
+	wasOwn  bool   // it was, at some time
 	open    string // what to open, if that differs: where a symbolic link led
 	pattern *pattern
 	pack    packing
@@ -44,9 +45,11 @@ type file struct {
 	was      string    // the name that it had before
 	moved    bool      // it has another name than before: the writer will let go of it
 	lost     bool      // no pattern names it any more; it is drained
+	missed   bool      // it was not found when it was looked for
 	leftAt   time.Time // when it was moved or lost
 	final    bool      // what is left of it now is a line
 	intactAt int64     // when what was read was last found unchanged, Unix nanoseconds
+	verified time.Time // the same, in this run and since it last went back to its mark
 	onlyTwin bool      // found beside the patterns: read it only if it continues a file of ours
 	gone     int64     // finished or vanished: since when, Unix nanoseconds; 0: alive
 

@@ -16,7 +16,7 @@ type families struct {
 // A family has one stem.
 type family struct {
 	all    []*file
-	copied []*file // have the stem as their name, or were truncated: copies are made of them
+	copied []*file // had the stem as their name, or were truncated: copies are made of them
 }
 
 // An inode is an identity but for the device's number, which a boot can change.
@@ -33,8 +33,9 @@ func (fs *families) add(f *file) {
 		fs.byStem[s] = fam
 	}
 	f.own = s == filepath.Base(f.path)
+	f.wasOwn = f.wasOwn || f.own
 	fam.all = append(fam.all, f)
-	if f.own || len(f.past) > 0 {
+	if f.wasOwn || len(f.past) > 0 {
 		fam.copied = append(fam.copied, f)
 	}
 	if f.id.birth != 0 {

@@ -214,7 +214,7 @@ func TestDeviceNumberChanges(t *testing.T) {
 	r.sink.marks = map[string][]byte{
 		startedKey:            {1},
 		was.key():             marks[i.id.key()],
-		shardKey(was.shard()): appendCatalog(nil, []entry{{id: was, path: r.path("app.log")}}),
+		shardKey(was.shard()): appendCatalog(nil, []entry{{id: was, path: r.path("app.log"), own: true}}),
 	}
 	text, more := numbered(100, 110)
 	r.write("app.log", text)

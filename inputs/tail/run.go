@@ -251,6 +251,10 @@ func (r *run) observe(f *file, i info) {
 		r.closeStream(f)
 	}
 	r.enqueue(f)
+	// Opened at once, so that it can be read even if it is deleted before its turn comes.
+	if f.size > 0 && f.fd == nil && f.gone == 0 && r.byPath[f.path] == f && len(r.open) < r.t.timing.open {
+		r.ensureOpen(f)
+	}
 }
 
 // sinceWall is the moment of a file's time stamp, or now if that lies in the future.

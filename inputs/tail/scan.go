@@ -23,7 +23,7 @@ func (r *run) load() {
 			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
 		}
 		for _, e := range entries {
-			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
 			r.restore(f)
 			r.add(f)
 		}
@@ -82,7 +82,7 @@ func (r *run) restore(f *file) {
 	}
 	f.acked, f.markedSeq, f.ackedSeq = f.offset, f.seq, f.seq
 	f.doubt = f.offset > 0 && !f.seqSure
-	f.intactAt = max(f.intactAt, f.at)
+	f.verified, f.intactAt = time.Time{}, max(f.intactAt, f.at)
 	f.seen, f.final, f.atEnd = 0, false, false
 }
 
@@ -91,6 +91,7 @@ func (r *run) rename(f *file, path string) {
 	if r.byPath[f.path] == f {
 		delete(r.byPath, f.path)
 	}
+	r.log.Debug("a file was renamed", "path", f.path, "to", path, "id", f.id)
 	r.kin.remove(f)
 	f.was, f.path, f.leftAt = f.path, path, time.Now()
 	r.kin.add(f)
@@ -213,6 +214,7 @@ func (r *run) place(f *file, fo found) {
 // admit makes a file known that was never seen.
 func (r *run) admit(fo found) *file {
 	f := &file{id: fo.info.id, path: fo.path, pattern: fo.pattern, pack: packingOf(fo.path)}
+	r.log.Debug("a new file", "path", f.path, "id", f.id, "size", fo.info.size)
 	r.restore(f) // the catalog may have been lost
 	r.add(f)
 	r.dirty[f.id.shard()] = true
@@ -226,10 +228,6 @@ func (r *run) admit(fo found) *file {
 	r.observe(f, fo.info)
 	if f.found.IsZero() { // empty, from 1970
 		f.found, f.changed = time.Now(), time.Now()
-	}
-	// Opened at once, so that it can be read even if it is deleted before its turn comes.
-	if f.size > 0 && len(r.open) < r.t.timing.open {
-		r.ensureOpen(f)
 	}
 	return f
 }
@@ -247,6 +245,7 @@ func (r *run) lose(f *file, now time.Time) {
 		r.meters.rotations.Inc()
 	}
 	f.moved, f.lost, f.was, f.leftAt = false, true, f.path, now
+	r.log.Debug("a file lost its name", "path", f.path, "id", f.id, "offset", f.offset, "open", f.fd != nil)
 	r.draining[f] = true
 }
 
@@ -254,7 +253,9 @@ func (r *run) lose(f *file, now time.Time) {
 // whether there are siblings that came and went between two scans.
 func (r *run) searchLost(now time.Time) {
 	for f := range r.draining {
-		if f.leftAt != now {
+		again := f.missed
+		f.missed = false
+		if f.leftAt != now && !again {
 			continue
 		}
 		r.admitSiblings(f, true)
@@ -272,6 +273,11 @@ func (r *run) searchLost(now time.Time) {
 			}
 		}
 		name, ok := r.list(filepath.Dir(f.path)).byID[f.id]
+		if !ok && !again {
+			// While names change a listing can miss one: look once more.
+			f.missed, r.scanWanted = true, true
+			continue
+		}
 		if !ok {
 			r.vanish(f)
 			continue
@@ -298,6 +304,7 @@ func (r *run) suspectLoss(f *file, why string) {
 // bury closes f for good. It stays known for a while: its content may come
 // back compressed.
 func (r *run) bury(f *file) {
+	r.log.Debug("a file is finished", "path", f.path, "id", f.id, "offset", f.offset)
 	r.closeFile(f)
 	r.leave(f)
 	f.gone = time.Now().UnixNano()
@@ -339,7 +346,7 @@ func (r *run) flushCatalog() {
 	lists := make(map[int][]entry, len(r.dirty))
 	for _, f := range r.files {
 		if n := f.id.shard(); r.dirty[n] {
-			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin})
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn})
 		}
 	}
 	for n := range r.dirty {

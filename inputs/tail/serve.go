@@ -112,7 +112,7 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 			return nil, 0, false, errTruncated
 		}
 		if seen > 0 {
-			f.intactAt = f.used.UnixNano()
+			f.verified, f.intactAt = f.used, f.used.UnixNano()
 		}
 		end = err == io.EOF || errors.Is(err, errUnfinished)
 		if err == io.EOF {
@@ -164,7 +164,7 @@ func (r *run) saveState(f *file) *job {
 // truncated begins a new generation of f.
 func (r *run) truncated(f *file) {
 	r.meters.truncations.Inc()
-	r.log.Info("a file was truncated or replaced in place, reading it from its beginning", "path", f.path, "offset", f.offset, "size", f.size)
+	r.log.Info("a file was truncated or replaced in place, reading it from its beginning", "path", f.path, "id", f.id, "offset", f.offset, "size", f.size)
 	if f.peak > f.offset && !f.compressed() {
 		r.suspects[f] = time.Now() // unless a copy turns up
 	}
@@ -282,6 +282,7 @@ func (r *run) ensureOpen(f *file) error {
 		return err
 	case isGone(err), errors.Is(err, errReplaced):
 		r.scanWanted = true
+		r.pending[f] = true // for its turn is over
 		return err
 	default:
 		r.trouble(f, err)

@@ -196,8 +196,7 @@ func (s *fakeSink) gaps() (runs [][2]int) {
 	seen := map[int]bool{}
 	most := -1
 	for _, l := range s.lines {
-		var i int
-		if _, err := fmt.Sscanf(l, `{"n":%d`, &i); err == nil {
+		if i := number(l); i >= 0 {
 			seen[i] = true
 			most = max(most, i)
 		}

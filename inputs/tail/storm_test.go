@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -185,8 +187,8 @@ func (r *rig) all(n int) {
 	r.sink.await(r.t, fmt.Sprintf("%d lines", n), func(s *fakeSink) bool { return len(s.lines) >= n })
 	seen := make([]int, n)
 	for _, l := range r.sink.got() {
-		var i int
-		if _, err := fmt.Sscanf(l, `{"n":%d`, &i); err != nil || i >= n {
+		i := number(l)
+		if i < 0 || i >= n {
 			r.t.Fatalf("odd line %q", l)
 		}
 		seen[i]++
@@ -208,4 +210,15 @@ func (r *rig) all(n int) {
 		files, _ := filepath.Glob(r.path("*"))
 		r.t.Fatalf("of %d lines %d are lost and %d repeated, the first is %d; files %q", n, lost, twice, first, files)
 	}
+}
+
+// number is n of the line {"n":n...}, or -1.
+func number(line string) int {
+	digits, ok := strings.CutPrefix(line, `{"n":`)
+	if end := strings.IndexAny(digits, ",}"); ok && end > 0 {
+		if n, err := strconv.Atoi(digits[:end]); err == nil {
+			return n
+		}
+	}
+	return -1
 }

@@ -77,7 +77,7 @@ func newRig(t testing.TB, patterns ...string) *rig {
 }
 
 func (r *rig) env() agent.Env {
-	return agent.Env{Name: "apps", Kind: "input", Log: slog.New(slog.NewTextHandler(&r.log, nil)), Metrics: r.set}
+	return agent.Env{Name: "apps", Kind: "input", Log: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: r.set}
 }
 
 func (r *rig) start() {
@@ -90,6 +90,7 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	in.timing = r.time
+	fmt.Fprintln(&r.log, "-- start")
 	ctx, cancel := context.WithCancel(context.Background())
 	r.tail, r.stop, r.done = in, cancel, make(chan error, 1)
 	go func() { r.done <- in.Run(ctx, r.sink) }()

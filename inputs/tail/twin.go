@@ -60,6 +60,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		return false
 	}
 	f.marked = true
+	r.log.Debug("a file is read from its beginning", "path", f.path, "id", f.id)
 	return true
 }
 
@@ -86,7 +87,10 @@ func (s *search) compare(other *file) {
 	f, alive := s.f, other.gone == 0
 	if other.id.ino == f.id.ino && other.id.birth == f.id.birth && f.id.birth != 0 {
 		// The same file, but its filesystem got another number at boot.
-		if !alive && other.marked {
+		switch {
+		case other.missed:
+			s.wait = true // the next look tells whether it is gone
+		case !alive && other.marked:
 			s.offer(match{of: other, text: other.print, gen: other.gen})
 		}
 		return
@@ -110,7 +114,7 @@ func (s *search) compare(other *file) {
 		return
 	}
 	switch {
-	case alive && other.intactAt < later(f.found, other.leftAt).UnixNano():
+	case alive && other.verified.Before(later(f.found, other.leftAt)):
 		// It may have been truncated, and then renamed: that is seen when it is read again.
 		s.r.enqueue(other)
 		s.wait = true
@@ -226,7 +230,7 @@ func (r *run) adopt(f *file, m match) {
 	}
 	f.state = state{print: upTo, origin: other.origin, gen: m.gen, seq: other.seq, seqSure: other.seqSure}
 	f.ackedSeq, f.acked, f.marked, f.onlyTwin = other.ackedSeq, upTo.offset, true, false
-	r.log.Info("a file holds what was read before under another name", "path", f.path, "before", other.path, "offset", f.offset)
+	r.log.Info("a file holds what was read before under another name", "path", f.path, "id", f.id, "before", other.path, "before_id", other.id, "offset", f.offset)
 	r.dirty[f.id.shard()] = true
 	r.flushCatalog()
 	r.saveState(f)
