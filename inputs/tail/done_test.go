@@ -77,7 +77,9 @@ func TestOnDone(t *testing.T) {
 			r.expect(`{"n":1}`, `{"n":2}`, `{"n":3}`, `{"n":1}`, `{"n":2}`)
 			r.halt()
 			for key := range r.sink.snapshot() {
-				if strings.HasPrefix(key, "f:") {
+				// A stop between the removal and the forgetting leaves a mark, which is
+				// dropped in time like that of any file that is gone.
+				if strings.HasPrefix(key, "f:") && !restart {
 					t.Errorf("the mark %s was not forgotten", key)
 				}
 			}
