@@ -227,6 +227,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	for _, args := range [][]string{
 		{"status", "-c", b.conf()}, {"status", "--json", "-c", b.conf()}, {"check", "-c", b.conf()}, {"failed", "ls", "--json", "-c", b.conf()},
 		{"test", "basic", "-c", b.conf()}, {"test", "query", "--local", "-c", b.conf()}, {"test", "tunnel", "--local", "-c", b.conf()}, {"explain", "-c", b.conf()},
+		{"audit", "-c", b.conf()}, {"connections", "ls", "-c", b.conf()}, {"connections", "ls", "--json", "-c", b.conf()}, {"top", "-n", "1", "-c", b.conf()},
+		{"check", "--diff", "-c", b.conf()}, {"explain", "--json", "-c", b.conf()},
 	} {
 		stdout, stderr, code := runSiemd(t, event, args...)
 		fmt.Fprintf(&said, "siemd %v: %d\n%s%s", args, code, stdout, stderr)
@@ -239,7 +241,11 @@ outputs:
   b: {type: elastic, endpoint: "http://h", password: {x: %s}}
   c: {type: http, endpoint: "http://h", headers: {X-Key: "%s\n"}}
   d: {type: http, endpoint: "http://h", timeout: %s}
-`, dir, quoted("wrong-list"), quoted("wrong-map"), strings.ReplaceAll(secret("wrong-header"), `"`, `\"`), fromFile("wrong-place")))
+  e: {type: splunk, endpoint: "http://h", tokn: %s}
+  f: {type: elastic, endpoint: "http://u:%s@h", password: {x: %s}}
+  g: {type: http, endpoint: "http://h", proxy: "socks4://u:%s@h"}
+`, dir, quoted("wrong-list"), quoted("wrong-map"), strings.ReplaceAll(secret("wrong-header"), `"`, `\"`), fromFile("wrong-place"),
+		quoted("wrong-key"), url.PathEscape(secret("wrong-userinfo")), quoted("wrong-second"), url.PathEscape(secret("wrong-proxy"))))
 	stdout, stderr, code := runSiemd(t, "", "check", "-c", wrong)
 	if code != 78 {
 		t.Errorf("check of a wrong config: exit %d", code)
