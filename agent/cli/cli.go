@@ -106,6 +106,7 @@ func commands(std streams) []*cobra.Command {
 		newDemo(std), newInit(std), newCheck(std), newExplain(std), newRun(std), newElastic(std),
 		newStatus(std), newTop(std), newTap(std), newReload(std), newTest(std), newFailed(std), newConnections(std),
 		newSend(std), newExport(std), newFlush(std), newDrain(std), newPurge(std), newAudit(std),
+		newDoctor(std), newBundle(std),
 		newWAL(std), newSink(std), newSchema(std), newVersion(std),
 	}
 }

@@ -111,6 +111,9 @@ const maxPage = 1000
 // pages calls f with each item of a paged list as the agent wrote it, until
 // limit (0: no limit) or the end. more says that there are others.
 func (r *remote) pages(ctx context.Context, path string, q url.Values, limit int, f func(item json.RawMessage) error) (more bool, err error) {
+	if q == nil {
+		q = url.Values{}
+	}
 	for n := 0; ; {
 		size := maxPage
 		if limit > 0 {

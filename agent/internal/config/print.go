@@ -84,7 +84,7 @@ func readLines(path string) []string {
 var (
 	secretKey = regexp.MustCompile(`(?i)^(.*?(?:token|password|secret|api_key|key)s?["']?\s*:\s*)(\S.*)$`)
 	fileKey   = regexp.MustCompile(`(?i)(?:token_url|key_file)["']?\s*:`)
-	refOnly   = regexp.MustCompile(`^["']?\$\{[^}]*\}["']?\s*(#.*)?$`)
+	refOnly   = regexp.MustCompile(`^["']?\$\{(?:env:[A-Za-z0-9_]+|file:[^{}]*|cred:[^{}]*)\}["']?[\s,}\]]*(#.*)?$`)
 )
 
 // maskLine hides what stands behind a key that names a secret, unless it is a

@@ -33,6 +33,9 @@ var syntax = []struct {
 	{"UTF-8 octet", "the file is not valid UTF-8", "save it as UTF-8", nil},
 }
 
+// bareReference is one that YAML takes for a map, which it does between braces.
+var bareReference = regexp.MustCompile(`[:,\[]\s*(\$\{)`)
+
 var anchorName = regexp.MustCompile(`^unknown anchor '([^']*)'`)
 
 // syntaxError finds out where the parser's error is. The parser gives a line at
@@ -73,6 +76,9 @@ func syntaxError(err error, data []byte, lines []string) agent.Problem {
 		src = lines[p.Line-1]
 		p.Column = 1 + len(src) - len(strings.TrimLeft(src, " "))
 		p.Message, p.Hint = "not valid YAML: this key has no colon behind it", "write key: value, with a space behind the colon"
+	case strings.Contains(sentence, "did not find expected ','") && bareReference.MatchString(src):
+		p.Column = 1 + utf8.RuneCountInString(src[:bareReference.FindStringSubmatchIndex(src)[2]])
+		p.Message, p.Hint = "not valid YAML: this needs quotes", `between { } and [ ] write "${file:...}"`
 	case look != nil:
 		if at := look.FindStringSubmatchIndex(src); at != nil {
 			p.Column = 1 + utf8.RuneCountInString(src[:at[2]])
