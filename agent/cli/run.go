@@ -27,6 +27,7 @@ import (
 func newRun(std streams) *cobra.Command {
 	var path string
 	var watch bool
+	var fallback string
 	cmd := &cobra.Command{
 		Use:   "run [-c FILE]",
 		Short: "run the agent in the foreground",
@@ -40,13 +41,23 @@ func newRun(std streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, problems := config.Load(path, config.Options{})
 			config.Print(std.err, problems)
-			if cfg == nil {
+			switch {
+			case fallback != "" && fallback != "last-good":
+				return fmt.Errorf("--fallback takes last-good, not %q", fallback)
+			case cfg == nil && fallback == "":
 				return exit(exitConfig, nil)
+			case cfg == nil:
+				var err error
+				if cfg, err = loadLastGood(path, std.err); err != nil {
+					return exit(exitConfig, err)
+				}
+				fmt.Fprintf(std.err, "siemd: %s CANNOT BE USED: the config that was applied last runs in its place, until this one is mended\n", path)
 			}
 			return runAgent(cmd.Context(), cfg, path, watch, std)
 		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().StringVar(&fallback, "fallback", "", "last-good: if the config has mistakes, run the one that was applied last")
 	cmd.Flags().BoolVar(&watch, "watch", true, "reload when config files change; also --watch=false")
 	return cmd
 }
@@ -63,6 +74,9 @@ func runAgent(ctx context.Context, cfg *config.Config, path string, watch bool, 
 		setLevel(level, cfg.Log.Level)
 		if err := writeSnapshot(cfg); err != nil {
 			log.Warn("check --diff will not work", "err", err)
+		}
+		if err := keepLastGood(cfg, path); err != nil {
+			log.Warn("run --fallback last-good would run an older config", "err", err)
 		}
 	}})
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -62,6 +63,46 @@ func TestHangupReloads(t *testing.T) {
 	})
 	socket := filepath.Join(filepath.Dir(a.conf), "state", "siemd.sock")
 	siemd(t, "", "status", "--socket", socket).want(t, exitOK, "three")
+}
+
+func TestFallback(t *testing.T) {
+	first := startSiemd(t, "outputs:\n  one: {type: file, path: '{dir}/one'}\n")
+	if code := first.stop(); code != exitOK {
+		t.Fatal(code)
+	}
+	good, err := os.ReadFile(first.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.write(string(good) + "  two: {type: fiel}\n")
+	first.siemd("", "run").want(t, exitConfig, `did you mean "file"`)
+	first.siemd("", "run", "--fallback", "anything").want(t, exitUsage, "last-good")
+
+	// The same directory again, with the broken config.
+	a := &running{t: t, conf: first.conf, log: &syncBuffer{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"run", "-c", a.conf, "--fallback", "last-good"}, streams{in: strings.NewReader(""), out: a.log, err: a.log})
+	}()
+	socket := filepath.Join(filepath.Dir(a.conf), "state", "siemd.sock")
+	status := func() result { return siemd(t, "", "status", "--socket", socket) }
+	eventually(t, "the last good one runs", func() bool { return strings.Contains(status().out, "one") })
+	if !strings.Contains(a.log.String(), "CANNOT BE USED") || !strings.Contains(a.log.String(), `did you mean "file"`) {
+		t.Errorf("%s", a.log)
+	}
+	a.write(string(good) + "  two: {type: file, path: '{dir}/two'}\n")
+	eventually(t, "the mended one runs", func() bool { return strings.Contains(status().out, "two") })
+	cancel()
+	if code := <-ended; code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(a.conf), "state", lastGoodName, "siemd.yaml"))
+	if err != nil || !strings.Contains(string(data), "two:") {
+		t.Errorf("%v %s", err, data)
+	}
+	siemd(t, "", "run", "--fallback", "last-good", "-c", tempFile(t, "siemd.yaml", "data_dir: "+t.TempDir()+"\nnonsense: 1\n")).want(t, exitConfig, "no last good config")
+	siemd(t, "", "run", "--fallback", "last-good", "-c", tempFile(t, "siemd.yaml", "data_dir: ${env:SIEMD_TEST_UNSET}\n")).want(t, exitConfig, "cannot be found out")
 }
 
 func TestRunExitCodes(t *testing.T) {
