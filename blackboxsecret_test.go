@@ -225,10 +225,20 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 	event := string(lines[:bytes.IndexByte(lines, '\n')+1])
 	for _, args := range [][]string{
-		{"status", "-c", b.conf()}, {"status", "--json", "-c", b.conf()}, {"check", "-c", b.conf()}, {"failed", "ls", "--json", "-c", b.conf()},
-		{"test", "basic", "-c", b.conf()}, {"test", "query", "--local", "-c", b.conf()}, {"test", "tunnel", "--local", "-c", b.conf()}, {"explain", "-c", b.conf()},
-		{"audit", "-c", b.conf()}, {"connections", "ls", "-c", b.conf()}, {"connections", "ls", "--json", "-c", b.conf()}, {"top", "-n", "1", "-c", b.conf()},
-		{"check", "--diff", "-c", b.conf()}, {"explain", "--json", "-c", b.conf()},
+		{"status", "-c", b.conf()},
+		{"status", "--json", "-c", b.conf()},
+		{"check", "-c", b.conf()},
+		{"failed", "ls", "--json", "-c", b.conf()},
+		{"test", "basic", "-c", b.conf()},
+		{"test", "query", "--local", "-c", b.conf()},
+		{"test", "tunnel", "--local", "-c", b.conf()},
+		{"explain", "-c", b.conf()},
+		{"audit", "-c", b.conf()},
+		{"connections", "ls", "-c", b.conf()},
+		{"connections", "ls", "--json", "-c", b.conf()},
+		{"top", "-n", "1", "-c", b.conf()},
+		{"check", "--diff", "-c", b.conf()},
+		{"explain", "--json", "-c", b.conf()},
 	} {
 		stdout, stderr, code := runSiemd(t, event, args...)
 		fmt.Fprintf(&said, "siemd %v: %d\n%s%s", args, code, stdout, stderr)
