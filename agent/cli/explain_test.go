@@ -118,6 +118,39 @@ func TestExplainWhatCannotBeSent(t *testing.T) {
 	f(explainedOutput{err: errors.New("bad key")}, decisionFailed, "cannot be built: bad key")
 }
 
+// shouting encodes the severity alone.
+type shouting struct{ agent.Output }
+
+func (shouting) Encode(dst []byte, e *agent.Event) ([]byte, error) {
+	return append(dst, e.Severity.String()...), nil
+}
+
+func TestExplainMapsSeverities(t *testing.T) {
+	m := &config.Managed{SeverityMapping: map[string]string{"low": "critical"}}
+	if err := m.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	oc := &config.Output{Name: "o", Kind: "k", Common: delivery.DefaultConfig(), Managed: m}
+	oc.Common.Filter.MinSeverity = agent.Low
+	e := &agent.Event{Body: []byte("{}"), Severity: agent.Low}
+	o := explainedOutput{cfg: oc, out: shouting{}}
+	if d := o.decide(e); d.Bytes != "critical" || !strings.Contains(d.Why, "severity low is at least") || !strings.Contains(d.Why, "shows low as critical") || e.Severity != agent.Low {
+		t.Errorf("%+v", d)
+	}
+}
+
+func FuzzVisible(f *testing.F) {
+	f.Add([]byte("a\x1b[31m\xff\u202e\n\t\u2028"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got := visible(text)
+		for _, r := range got {
+			if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u202e' {
+				t.Errorf("%q holds %U", got, r)
+			}
+		}
+	})
+}
+
 func TestFilterVerdictAgreesWithTheRunner(t *testing.T) {
 	for _, types := range [][]string{nil, {"alert"}, {"a", "alert", ""}} {
 		for low := agent.Unset; low <= agent.Critical; low++ {

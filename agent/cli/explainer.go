@@ -205,6 +205,12 @@ func (o *explainedOutput) decide(e *agent.Event) decision {
 		return d
 	}
 	d.Decision = decisionSent
+	if m := o.cfg.Managed; m != nil && m.Severity(e.Severity) != e.Severity {
+		mapped := *e
+		mapped.Severity = m.Severity(e.Severity)
+		why += fmt.Sprintf("; its severity_mapping shows %s as %s", e.Severity, mapped.Severity)
+		d.Why, e = why, &mapped
+	}
 	d.wire = e.Body
 	if enc, ok := o.out.(agent.Encoder); ok {
 		wire, err := enc.Encode(nil, e)

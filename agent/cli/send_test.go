@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +115,33 @@ func TestSendAnswers(t *testing.T) {
 		}
 		return true
 	}, exitOK, 2, "trying again", "1 accepted")
+}
+
+func FuzzEachBatch(f *testing.F) {
+	f.Add([]byte("a\n\n b \r\nc"), 2)
+	f.Fuzz(func(t *testing.T, data []byte, most int) {
+		var got bytes.Buffer
+		var numbers []int
+		err := eachBatch(bytes.NewReader(data), 1+max(most, 0)%100, func(b *sendBatch) error {
+			if bytes.Count(b.text, []byte("\n")) != len(b.numbers) {
+				t.Errorf("%d numbers for %q", len(b.numbers), b.text)
+			}
+			got.Write(b.text)
+			numbers = append(numbers, b.numbers...)
+			return nil
+		})
+		var want bytes.Buffer
+		var places []int
+		for i, line := range bytes.Split(data, []byte("\n")) {
+			if line = bytes.TrimRight(line, "\r\n"); len(bytes.TrimSpace(line)) > 0 {
+				want.Write(append(line, '\n'))
+				places = append(places, i+1)
+			}
+		}
+		if err != nil || got.String() != want.String() || !slices.Equal(numbers, places) {
+			t.Errorf("%v %q %v, want %q %v", err, got.String(), numbers, want.String(), places)
+		}
+	})
 }
 
 func TestSendFindsTheInput(t *testing.T) {
