@@ -70,6 +70,8 @@ func parseEndpoint(text string) (*url.URL, error) {
 		return nil, bad("for example https://siem.example.com:8088", "%q names no host", text)
 	case u.Fragment != "":
 		return nil, bad("remove the part from # on", "an endpoint cannot have a fragment")
+	case strings.HasSuffix(u.Host, ":"):
+		return nil, bad("write the port, or remove the colon", "%q has a colon and no port", text)
 	}
 	if p := u.Port(); p != "" {
 		if _, err := net.LookupPort("tcp", p); err != nil || p == "0" {
