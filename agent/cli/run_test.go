@@ -121,7 +121,8 @@ func TestEditReloads(t *testing.T) {
 	eventually(t, "the edit is applied", func() bool {
 		return strings.Contains(a.siemd("", "audit", "--actor", "edit").out, "ok       reload by edit")
 	})
-	a.siemd("", "check", "--diff").want(t, exitOK)
+	// The audit log knows of it before it is done.
+	eventually(t, "the edit runs", func() bool { return a.siemd("", "check", "--diff").code == exitOK })
 	a.write(twoFiles + "nonsense: 1\n")
 	eventually(t, "the mistake is logged", func() bool { return strings.Contains(a.log.String(), "reload refused, the old config runs on") })
 	a.write(twoFiles)
