@@ -86,10 +86,10 @@ func newRoot(std streams) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          needsSubcommand(std),
-		Example: strings.TrimSpace(`
+		Example: strings.Trim(`
   siemd demo                           see it work: no config, no SIEM
   siemd check -c /etc/siemd/siemd.yaml
-  siemd run   -c /etc/siemd/siemd.yaml`),
+  siemd run   -c /etc/siemd/siemd.yaml`, "\n"),
 	}
 	root.SetIn(std.in)
 	root.SetOut(std.out)
@@ -100,7 +100,7 @@ func newRoot(std streams) *cobra.Command {
 	return root
 }
 
-// commands are all of siemd's commands, in the order of help.
+// commands are all of siemd's commands.
 func commands(std streams) []*cobra.Command {
 	return []*cobra.Command{
 		newDemo(std), newInit(std), newCheck(std), newExplain(std), newRun(std), newElastic(std),
