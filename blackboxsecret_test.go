@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -268,6 +269,13 @@ outputs:
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
 		data, err := os.ReadFile(path)
 		places[path] = data
 		return err
@@ -280,6 +288,10 @@ outputs:
 	}
 	for place, data := range places {
 		for slot, value := range secrets {
+			// A copy of the config is the config: what it refers to is not in it.
+			if strings.Contains(place, "/last-good/") && !slices.Contains([]string{"hec", "ingest", "es-key"}, slot) {
+				continue
+			}
 			for _, form := range forms(value) {
 				if at := bytes.Index(data, []byte(form)); at >= 0 {
 					t.Errorf("%s has the secret %s, as %q: %q", place, slot, form, data[max(0, at-300):min(len(data), at+len(form)+60)])

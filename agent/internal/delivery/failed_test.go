@@ -113,6 +113,7 @@ func FuzzFailedEntry(f *testing.F) {
 	f.Add([]byte(`{"a":1}`), "answer", "id", uint64(1))
 	f.Add([]byte("\x00\xff"), "\xff\n", "\"", uint64(1<<63))
 	f.Fuzz(func(t *testing.T, body []byte, answer, id string, seq uint64) {
+		body = bytes.TrimSpace(body) // as every event in the log is
 		e := newEntry(refusal{event: agent.Event{Seq: seq, ID: []byte(id), Type: []byte(id), Source: []byte(answer), Body: body}, err: errors.New(answer), attempts: 1}, "c", "e")
 		e.ID = formatID(seq | 1)
 		line := e.appendLine(nil)

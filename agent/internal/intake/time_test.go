@@ -121,7 +121,7 @@ func FuzzTime(f *testing.F) {
 		if err != nil || strings.ContainsRune(s, ',') {
 			return
 		}
-		if _, offset := want.Zone(); offset >= 86400 || offset <= -86400 || s[13] != ':' {
+		if _, offset := want.Zone(); offset >= 86400 || offset <= -86400 || s[13] != ':' || s[len(s)-2] == '6' && s[len(s)-3] == ':' {
 			return // the standard library is more liberal
 		}
 		if want.Unix() < 0 || want.Unix() > lastSecond {
