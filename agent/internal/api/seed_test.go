@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -147,8 +148,11 @@ func TestMalformedRequests(t *testing.T) {
 	es := receiver(t, "elastic", plugintest.Options{})
 	r := newRig(t, fmt.Sprintf("outputs: {es: {type: elastic, endpoint: %q}}\n", es.URL()))
 	n := 2000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = 300
+	case os.Getenv("SIEMD_TORTURE") == "1":
+		n = 20_000
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
@@ -156,10 +160,7 @@ func TestMalformedRequests(t *testing.T) {
 		return pick(`null`, `true`, `0`, `-1`, `1e999`, `""`, `"x"`, `[]`, `{}`, `[[[[]]]]`, `{"a":{"b":1}}`, `"\ud800"`, `"\u0000"`, `"${env:HOME}"`, `"a: b\n- c"`, `123456789012345678901234567890`,
 			`"`+strings.Repeat("ä", 300)+`"`, `["alert",null]`, `{"":""}`, `{"a.b":"c"}`, `"splunk"`, `"http"`, `"127.0.0.1:1"`, `"https://[::1"`, `["*"]`, `{"tls":{"verify":"x"}}`, `{"headers":{"A":"b\r\nc"}}`)
 	}
-	var fields []string
-	for _, k := range []string{"name", "siem_type", "endpoint", "port", "use_ssl", "auth_type", "auth_token", "username", "enabled_event_types", "min_severity", "batch_size", "batch_interval_seconds", "retry_delay_seconds", "options", "severity_mapping", "enabled", "event_type", "event_data", "connections", "event_source", "connection_id"} {
-		fields = append(fields, k)
-	}
+	fields := []string{"name", "siem_type", "endpoint", "port", "use_ssl", "auth_type", "auth_token", "username", "enabled_event_types", "min_severity", "batch_size", "batch_interval_seconds", "retry_delay_seconds", "options", "severity_mapping", "enabled", "event_type", "event_data", "connections", "event_source", "connection_id"}
 	made := 0
 	for range n {
 		method := pick("GET", "POST", "POST", "PUT", "DELETE", "PATCH", "HEAD")
