@@ -306,7 +306,7 @@ func TestInterval(t *testing.T) {
 		t.Errorf("Head = %d before the fsync", got)
 	}
 	close(g.open)
-	await(t, "the disk has failed", func() bool { return !g.shut.Load() && l.Ready() == nil })
+	await(t, "the disk has failed", func() bool { return !g.shut.Load() && l.Ready() == nil && l.Head() == 9 })
 	if first, _ := put(t, l, 8, 2); first != 9 {
 		t.Errorf("the next event is %d, want 9: acknowledged numbers are not given twice", first)
 	}
