@@ -24,9 +24,10 @@ func newGate(retry Retry) gate { return gate{retry: retry, random: rand.Int64N} 
 
 // backoff is a random part of a wait that doubles with tries, from 1.
 func (g *gate) backoff(tries int) time.Duration {
-	limit := g.retry.Max.D()
-	if shift := tries - 1; shift < 30 && g.retry.Initial.D()<<max(shift, 0) < limit {
-		limit = g.retry.Initial.D() << max(shift, 0)
+	limit, initial := g.retry.Max.D(), g.retry.Initial.D()
+	// Compared before it is shifted: 30 s doubled thirty times does not fit.
+	if shift := max(tries-1, 0); shift < 30 && initial < limit>>shift {
+		limit = initial << shift
 	}
 	return time.Duration(1 + g.random(int64(limit)))
 }
