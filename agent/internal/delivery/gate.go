@@ -29,7 +29,7 @@ func (g *gate) backoff(tries int) time.Duration {
 	if shift := max(tries-1, 0); shift < 30 && initial < limit>>shift {
 		limit = initial << shift
 	}
-	return time.Duration(1 + g.random(int64(limit)))
+	return time.Duration(1 + g.random(max(int64(limit), 1)))
 }
 
 // close holds everything back until the backoff has passed, and at least for d.
