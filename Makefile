@@ -6,7 +6,7 @@ FUZZTIME ?= 5s
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build test check lint race fuzz bench torture package install clean
+.PHONY: build test check lint race fuzz bench bench-e2e torture package install clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o siemd .
@@ -32,6 +32,13 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The whole agent against a floor and whatever other agents are installed; see docs/performance.md.
+BENCH ?= -reps 3
+bench-e2e: build
+	@mkdir -p dist/bench && cp siemd dist/bench/
+	go build -o dist/bench/siemd-floor ./bench/floor
+	go run ./bench -bin dist/bench -o dist/bench/results.jsonl $(BENCH)
 
 torture:
 	SIEMD_TORTURE=1 go test -race -timeout 3h ./...
