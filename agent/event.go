@@ -102,16 +102,6 @@ func (s Severity) String() string {
 	return fmt.Sprintf("severity(%d)", uint8(s))
 }
 
-var severityAliases = map[string]Severity{
-	"informational": Informational, "info": Informational, "information": Informational,
-	"none": Informational, "notice": Informational, "debug": Informational,
-	"low": Low, "minor": Low,
-	"medium": Medium, "moderate": Medium, "warn": Medium, "warning": Medium,
-	"high": High, "major": High, "error": High, "err": High, "severe": High,
-	"critical": Critical, "crit": Critical, "very-high": Critical, "fatal": Critical,
-	"emergency": Critical, "alert": Critical,
-}
-
 // ParseSeverity knows the five names and their aliases in any case. The text
 // is not kept. It does not allocate.
 func ParseSeverity(text []byte) (Severity, bool) {
@@ -125,8 +115,19 @@ func ParseSeverity(text []byte) (Severity, bool) {
 		}
 		buf[i] = c
 	}
-	s, ok := severityAliases[string(buf[:len(text)])]
-	return s, ok
+	switch string(buf[:len(text)]) {
+	case "informational", "info", "information", "none", "notice", "debug":
+		return Informational, true
+	case "low", "minor":
+		return Low, true
+	case "medium", "moderate", "warn", "warning":
+		return Medium, true
+	case "high", "major", "error", "err", "severe":
+		return High, true
+	case "critical", "crit", "very-high", "fatal", "emergency", "alert":
+		return Critical, true
+	}
+	return Unset, false
 }
 
 // UnmarshalText accepts only the five names: a config is not a place for aliases.

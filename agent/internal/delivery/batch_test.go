@@ -81,6 +81,29 @@ func TestLinger(t *testing.T) {
 	})
 }
 
+// TestBurst: what is left over behind full batches goes when nothing follows
+// for a twentieth of max_wait; what comes later waits as ever.
+func TestBurst(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.cfg.Batch.MaxEvents = 5
+		b.start()
+		begin := time.Now()
+		b.log.put(nil, events(0, 12, "good")...)
+		within(40 * time.Millisecond)
+		b.log.put(nil, event(12, "good")) // the burst goes on
+		within(2 * time.Second)
+		b.log.put(nil, event(13, "good"))
+		within(2 * time.Second)
+		var at []time.Duration
+		for _, x := range b.fake.times {
+			at = append(at, x.Sub(begin))
+		}
+		if want := []time.Duration{0, 0, 90 * time.Millisecond, 3040 * time.Millisecond}; !slices.Equal(at, want) {
+			t.Errorf("sent at %v, want %v", at, want)
+		}
+	})
+}
+
 func TestFlush(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
 		b.cfg.Batch.MaxWait = agent.Duration(time.Minute)

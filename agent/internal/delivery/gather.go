@@ -17,6 +17,8 @@ type gatherer struct {
 	cur     *span
 	scratch []agent.Event
 	linger  *time.Timer
+	until   time.Time // when the current span goes at the latest
+	burst   bool      // the span before it was full
 	flushTo uint64 // events before it do not wait for others
 	blocks  chan *held
 	starved chan struct{} // the budget is spent: what is here has to go
@@ -113,7 +115,9 @@ func (g *gatherer) gather(ctx context.Context) {
 			}
 			g.block(ctx, h)
 			h.release()
+			g.hurry()
 		case <-wait:
+			g.burst = false
 			g.cut(ctx)
 		case <-g.starved:
 			g.cut(ctx)
@@ -186,6 +190,7 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 		g.pos = e.Seq + 1
 		g.cur.to = max(g.cur.to, g.pos)
 		if len(g.cur.events) >= g.o.Config.Batch.MaxEvents || g.cur.size >= int(g.o.Config.Batch.MaxBytes) {
+			g.burst = true
 			g.cut(ctx)
 		}
 	}
@@ -241,6 +246,7 @@ func (g *gatherer) add(ctx context.Context, e *agent.Event, h *held, holder **sp
 		g.cur.wire = wire
 		size = len(wire) - start
 		if g.full(size) {
+			g.burst = true
 			next := g.newSpan(e.Seq)
 			next.wire = append(next.wire, wire[start:]...)
 			g.cur.wire = wire[:start]
@@ -248,6 +254,7 @@ func (g *gatherer) add(ctx context.Context, e *agent.Event, h *held, holder **sp
 		}
 		g.cur.ends = append(g.cur.ends, len(g.cur.wire))
 	} else if g.full(size) {
+		g.burst = true
 		g.cutFor(ctx, g.newSpan(e.Seq))
 	}
 	g.keep(h, holder)
@@ -255,7 +262,18 @@ func (g *gatherer) add(ctx context.Context, e *agent.Event, h *held, holder **sp
 	g.cur.size += size
 	g.touch(e)
 	if len(g.cur.events) == 1 {
-		g.linger.Reset(g.o.Config.Batch.MaxWait.D())
+		wait := g.o.Config.Batch.MaxWait.D()
+		g.until = time.Now().Add(wait)
+		g.linger.Reset(wait)
+	}
+}
+
+// hurry makes the rest of a burst go soon: behind a full batch a twentieth of
+// max_wait without another block is its end. A stream that fills batches all
+// the time has no such pause, and one that never fills any waits as it is told.
+func (g *gatherer) hurry() {
+	if g.burst && len(g.cur.events) > 0 {
+		g.linger.Reset(min(time.Until(g.until), g.o.Config.Batch.MaxWait.D()/20))
 	}
 }
 

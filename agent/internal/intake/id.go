@@ -28,10 +28,26 @@ func (p *Preparer) addID(line []byte, origin string, offset int64) {
 	out = p.appendID(out, line, origin, offset)
 	empty := true
 	json.Walk(body, func(_, _ []byte) bool { empty = false; return false })
+	id := span{int32(len(`{"event_id":`)), int32(len(out))}
 	if !empty {
 		out = append(out, ',')
 	}
-	p.become(append(out, body[1:]...))
+	p.shift(append(out, body[1:]...), len(out)-1)
+	p.doc.value[slotID] = id
+}
+
+// shift makes text the event as it stands: the one before with its brace
+// replaced by something more bytes longer. What the scan has found moves along.
+func (p *Preparer) shift(text []byte, more int) {
+	p.bufs[0], p.bufs[1] = p.bufs[1], text
+	p.src = text
+	by := int32(more) - p.doc.start
+	for i, v := range p.doc.value {
+		if v.end > 0 {
+			p.doc.value[i] = span{v.start + by, v.end + by}
+		}
+	}
+	p.doc.start, p.doc.end = 0, int32(len(text))
 }
 
 // appendID appends an id in quotes. It is the same for the same line at the
