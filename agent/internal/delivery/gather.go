@@ -19,7 +19,7 @@ type gatherer struct {
 	linger  *time.Timer
 	until   time.Time // when the current span goes at the latest
 	burst   bool      // the span before it was full
-	flushTo uint64 // events before it do not wait for others
+	flushTo uint64    // events before it do not wait for others
 	blocks  chan *held
 	starved chan struct{} // the budget is spent: what is here has to go
 }
