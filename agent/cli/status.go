@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -15,10 +17,12 @@ import (
 
 func newStatus(std streams) *cobra.Command {
 	var r remote
+	var files bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "what flows: inputs, log, connections, backlog, health",
 		Example: `  siemd status
+  siemd status --files
   siemd status --json -c siemd.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,15 +34,41 @@ func newStatus(std streams) *cobra.Command {
 			if err := c.Get(cmd.Context(), "/api/v1/siem/status", &st); err != nil {
 				return remoteError(err)
 			}
+			if files {
+				if err := c.Get(cmd.Context(), "/api/v1/siem/inputs?files=true", &st.Inputs); err != nil {
+					return remoteError(err)
+				}
+			}
 			if r.json {
 				return json.NewEncoder(std.out).Encode(st)
 			}
 			printStatus(std.out, st, time.Now())
+			if files {
+				printFiles(std.out, st.Inputs)
+			}
 			return nil
 		},
 	}
 	r.flags(cmd)
+	cmd.Flags().BoolVar(&files, "files", false, "also the files that are read: offset, size and lag of each")
 	return cmd
+}
+
+// printFiles lists what inputs read, the file that is furthest behind first.
+func printFiles(w io.Writer, inputs []supervisor.InputStatus) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "\nINPUT\tOFFSET\tSIZE\tLAG\tSTATE\tFILE")
+	for _, in := range inputs {
+		slices.SortStableFunc(in.Files, func(a, b agent.FileStatus) int { return cmp.Compare(b.Lag, a.Lag) })
+		for _, f := range in.Files {
+			state := f.State
+			if f.Error != "" {
+				state += ": " + f.Error
+			}
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\n", in.Name, f.Offset, f.Size, f.Lag, state, f.Path)
+		}
+	}
+	_ = t.Flush() // w's errors are seen by whoever owns it
 }
 
 func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
@@ -46,6 +76,13 @@ func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
 	fmt.Fprintf(w, "log: %s of %s, events %d to %d", agent.Bytes(st.Log.Bytes).Short(), agent.Bytes(st.Log.MaxBytes).Short(), st.Log.FirstSeq, st.Log.NextSeq-1)
 	if st.Log.CorruptBlocks > 0 || st.Log.LostEvents > 0 {
 		fmt.Fprintf(w, ", DAMAGED: %d blocks, %d events lost", st.Log.CorruptBlocks, st.Log.LostEvents)
+	}
+	if st.Refused.Lines > 0 {
+		fmt.Fprintf(w, "\nrefused: %d lines kept (%s)", st.Refused.Lines, agent.Bytes(st.Refused.Bytes).Short())
+		if st.Refused.Dropped > 0 {
+			fmt.Fprintf(w, ", %d older ones gone at the limit", st.Refused.Dropped)
+		}
+		fmt.Fprint(w, "; 'siemd failed ls --refused' lists them")
 	}
 	fmt.Fprint(w, "\n\n")
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)

@@ -22,7 +22,7 @@ type run struct {
 	hand     handover
 	hints    hints
 	pipes    pipes
-	asked    chan chan []FileStatus
+	asked    chan chan []agent.FileStatus
 	ended    chan struct{}
 	dispose  sync.WaitGroup // files being archived
 	disposed chan disposal
@@ -63,7 +63,7 @@ type run struct {
 func newRun(t *Tail, sink agent.Sink) *run {
 	r := &run{
 		t: t, sink: sink, log: t.env.Log,
-		asked: make(chan chan []FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
+		asked: make(chan chan []agent.FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
 		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
 		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]time.Time{},
 		dirty: map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,

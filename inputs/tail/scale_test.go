@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 // descriptors counts the process's open files below dir.
@@ -97,13 +99,13 @@ func TestFiles(t *testing.T) {
 	r.write("b.log", "")
 	r.start()
 	r.expect(`{"n":1}`)
-	want := []FileStatus{
+	want := []agent.FileStatus{
 		{Path: r.path("a.log"), Offset: 8, Size: 12, Lag: 4, State: "idle"},
 		{Path: r.path("b.log"), State: "idle"},
 	}
 	deadline := deadline()
 	for {
-		got := r.tail.Status().([]FileStatus)
+		got := r.tail.Files()
 		if len(got) == 2 && got[0] == want[0] && got[1] == want[1] && r.metric("lag_bytes") == "4" && r.metric("files") == "2" {
 			break
 		}

@@ -11,23 +11,13 @@ import (
 	"github.com/adrian207/siemd/agent"
 )
 
-// A FileStatus is how far one file is read.
-type FileStatus struct {
-	Path   string `json:"path"`
-	Offset int64  `json:"offset"` // bytes of plain text whose lines are on disk
-	Size   int64  `json:"size"`   // bytes of the file
-	Lag    int64  `json:"lag"`    // bytes that are not read
-	State  string `json:"state"`  // "reading", "idle", "draining" (rotated away) or "waiting"
-	Error  string `json:"error,omitempty"`
-}
-
 // Files lists the files that are read now, by path. It is nil while the input does not run.
-func (t *Tail) Files() []FileStatus {
+func (t *Tail) Files() []agent.FileStatus {
 	r := t.current.Load()
 	if r == nil {
 		return nil
 	}
-	answer := make(chan []FileStatus, 1)
+	answer := make(chan []agent.FileStatus, 1)
 	select {
 	case r.asked <- answer:
 		return <-answer
@@ -36,16 +26,13 @@ func (t *Tail) Files() []FileStatus {
 	}
 }
 
-// Status is Files, for a host that shows what components say of themselves.
-func (t *Tail) Status() any { return t.Files() }
-
-func (r *run) statuses() []FileStatus {
-	list := make([]FileStatus, 0, len(r.files))
+func (r *run) statuses() []agent.FileStatus {
+	list := make([]agent.FileStatus, 0, len(r.files))
 	for _, f := range r.files {
 		if f.gone != 0 {
 			continue
 		}
-		s := FileStatus{Path: f.path, Offset: f.acked, Size: f.size, Lag: f.lag(), State: "idle", Error: f.trouble}
+		s := agent.FileStatus{Path: f.path, Offset: f.acked, Size: f.size, Lag: f.lag(), State: "idle", Error: f.trouble}
 		switch {
 		case f.lost:
 			s.State = "draining"
@@ -56,7 +43,7 @@ func (r *run) statuses() []FileStatus {
 		}
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(a, b FileStatus) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(list, func(a, b agent.FileStatus) int { return cmp.Compare(a.Path, b.Path) })
 	return list
 }
 

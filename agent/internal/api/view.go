@@ -13,9 +13,17 @@ var viewRoutes = []route{
 	{method: "GET", path: prefix + "/status", scope: scopeRead, brief: "The whole agent at one moment.", answer: supervisor.Status{}, serve: func(s *Server, c *call) error {
 		return c.json(http.StatusOK, s.agent.Status())
 	}},
-	{method: "GET", path: prefix + "/inputs", scope: scopeRead, brief: "The inputs.", answer: []supervisor.InputStatus{}, serve: func(s *Server, c *call) error {
-		return c.json(http.StatusOK, s.agent.Status().Inputs)
-	}},
+	{
+		method: "GET", path: prefix + "/inputs", scope: scopeRead, brief: "The inputs.", answer: []supervisor.InputStatus{},
+		query: []parameter{{"files", "boolean", "With the files that they read: offset, size and lag."}},
+		serve: func(s *Server, c *call) error {
+			files, err := c.flag("files")
+			if err != nil {
+				return err
+			}
+			return c.json(http.StatusOK, s.agent.Inputs(files))
+		},
+	},
 	{method: "GET", path: prefix + "/statistics", scope: scopeRead, brief: "Deliveries, counted across restarts.", answer: statistics{}, serve: (*Server).statistics},
 	{method: "GET", path: prefix + "/health", scope: scopeRead, brief: "The health of every connection, as its deliveries show it.", answer: healthReport{}, serve: (*Server).health},
 }

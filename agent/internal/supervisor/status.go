@@ -10,22 +10,24 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/internal/intake"
 	"github.com/adrian207/siemd/agent/internal/wal"
 )
 
 // Status is the whole agent at one moment, for people and programs.
 type Status struct {
-	Version    string           `json:"version"`
-	Started    time.Time        `json:"started"`
-	Generation int              `json:"generation"` // of the config, from 1
-	ConfigHash string           `json:"config_hash"`
-	Ready      string           `json:"ready"` // "ok", or why intake is closed
-	Accepted   uint64           `json:"accepted"`
-	Log        wal.Stats        `json:"log"`
-	Inputs     []InputStatus    `json:"inputs"`
-	Outputs    []OutputStatus   `json:"outputs"`
-	Orphans    []wal.CursorInfo `json:"orphans,omitempty"` // cursors of outputs that are gone
+	Version    string              `json:"version"`
+	Started    time.Time           `json:"started"`
+	Generation int                 `json:"generation"` // of the config, from 1
+	ConfigHash string              `json:"config_hash"`
+	Ready      string              `json:"ready"` // "ok", or why intake is closed
+	Accepted   uint64              `json:"accepted"`
+	Log        wal.Stats           `json:"log"`
+	Refused    intake.RefusedStats `json:"refused"` // the store of lines that are no events
+	Inputs     []InputStatus       `json:"inputs"`
+	Outputs    []OutputStatus      `json:"outputs"`
+	Orphans    []wal.CursorInfo    `json:"orphans,omitempty"` // cursors of outputs that are gone
 }
 
 // InputStatus is one input.
@@ -37,6 +39,8 @@ type InputStatus struct {
 	Refused   uint64 `json:"refused"`
 	Ended     bool   `json:"ended,omitempty"`
 	LastError string `json:"last_error,omitempty"`
+
+	Files []agent.FileStatus `json:"files,omitempty"` // only where it is asked for
 }
 
 // OutputStatus is one connection and its ledger:
@@ -65,22 +69,18 @@ type OutputStatus struct {
 // Status takes a snapshot.
 func (a *Agent) Status() Status {
 	a.mu.Lock()
-	ins, outs := values(a.inputs), values(a.outputs)
+	outs := values(a.outputs)
 	st := Status{Version: a.version, Started: a.started, Generation: a.generation, ConfigHash: a.cfg.Hash, Ready: "ok"}
 	a.mu.Unlock()
 	if err := a.Ready(); err != nil {
 		st.Ready = err.Error()
 	}
-	st.Log = a.wal.Stats()
+	st.Log, st.Refused = a.wal.Stats(), a.refused.Stats()
 	st.Accepted = a.wal.Head() - 1
-	st.Inputs, st.Outputs = []InputStatus{}, []OutputStatus{}
-	for _, in := range ins {
-		st.Inputs = append(st.Inputs, in.status())
-	}
+	st.Inputs, st.Outputs = a.Inputs(false), []OutputStatus{}
 	for _, out := range outs {
 		st.Outputs = append(st.Outputs, out.status())
 	}
-	slices.SortFunc(st.Inputs, func(x, y InputStatus) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(st.Outputs, func(x, y OutputStatus) int { return cmp.Compare(x.Name, y.Name) })
 	for _, c := range a.wal.Cursors() {
 		if !c.Active && !isTap(c.Name) {
@@ -117,6 +117,33 @@ func (o *output) status() OutputStatus {
 	}
 }
 
+// Inputs are the inputs, by name, with the files that they read if those are wanted.
+func (a *Agent) Inputs(files bool) []InputStatus {
+	a.mu.Lock()
+	ins := values(a.inputs)
+	a.mu.Unlock()
+	list := make([]InputStatus, 0, len(ins))
+	for _, in := range ins {
+		st := in.status()
+		if files {
+			st.Files = in.files()
+		}
+		list = append(list, st)
+	}
+	slices.SortFunc(list, func(x, y InputStatus) int { return cmp.Compare(x.Name, y.Name) })
+	return list
+}
+
+// files are those that the input reads, if it is one that does.
+func (in *input) files() []agent.FileStatus {
+	if component := in.current.Load(); component != nil {
+		if l, ok := (*component).(agent.FileLister); ok {
+			return l.Files()
+		}
+	}
+	return nil
+}
+
 // registerMetrics adds what no single component can tell.
 func (a *Agent) registerMetrics() {
 	a.metrics.NewGauge("siemd_unaccounted_events", func() float64 {
@@ -130,6 +157,7 @@ func (a *Agent) registerMetrics() {
 		return n
 	})
 	a.reloads.register(a.metrics)
+	a.refused.Register(a.metrics)
 	a.metrics.NewGauge(fmt.Sprintf("siemd_build_info{version=%q}", a.version), func() float64 { return 1 })
 }
 
