@@ -104,6 +104,7 @@ type healthObject struct {
 	LastSuccess  *time.Time      `json:"last_successful_export" doc:"When events were taken last."`
 	LastError    *string         `json:"last_error" doc:"What failed last."`
 	LastErrorAt  *time.Time      `json:"last_error_at" doc:"When."`
+	Hint         *string         `json:"hint" doc:"What can be done about it."`
 	Failures     int             `json:"consecutive_failures" doc:"Since the last success."`
 	NextTry      *time.Time      `json:"next_try" doc:"When what is held back is tried again."`
 	Pending      uint64          `json:"pending_events" doc:"Events that wait."`
@@ -134,7 +135,7 @@ func healthOf(c supervisor.Connection) healthObject {
 	return healthObject{
 		Healthy: h.Status == delivery.Healthy, Status: h.Status, ConnectionID: c.Config.Name, SIEMType: siemType(c.Config), Enabled: c.Running,
 		LastCheck: moment(c.Checked), Since: moment(h.Since), LastSuccess: moment(h.LastSuccess), LastError: text(h.LastError),
-		LastErrorAt: moment(h.LastErrorAt), Failures: h.Failures, NextTry: moment(h.NextTry), Pending: c.Pending,
+		LastErrorAt: moment(h.LastErrorAt), Hint: text(h.Hint), Failures: h.Failures, NextTry: moment(h.NextTry), Pending: c.Pending,
 		Lag:     c.Stats.OldestAge.Seconds(),
 		Latency: latency{c.Stats.P50.Seconds(), c.Stats.P90.Seconds(), c.Stats.P99.Seconds()},
 	}

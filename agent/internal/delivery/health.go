@@ -22,6 +22,7 @@ type Health struct {
 	Since       time.Time // when Status became what it is
 	LastSuccess time.Time
 	LastError   string
+	Hint        string // what can be done about LastError; empty if nobody knows
 	LastErrorAt time.Time
 	Failing     time.Time // since when nothing was taken, if it fails
 	Failures    int       // failures since the last success
@@ -31,8 +32,15 @@ type Health struct {
 // An observation is what health is told.
 type observation struct {
 	kind    observed
-	err     string
+	cause   error // what went wrong, if anything did
 	nextTry time.Time
+}
+
+func (o observation) err() string {
+	if o.cause == nil {
+		return ""
+	}
+	return o.cause.Error()
 }
 
 type observed uint8
@@ -47,6 +55,15 @@ const (
 	seenAlive                   // a probe went well; no events were sent
 )
 
+// fault remembers what went wrong.
+func (h *Health) fault(o observation, now time.Time) {
+	h.LastError, h.LastErrorAt, h.NextTry = o.err(), now, o.nextTry
+	h.Hint = ""
+	if o.cause != nil {
+		h.Hint = hintOf(o.cause)
+	}
+}
+
 // next is the health after o.
 func (h Health) next(o observation, now time.Time) Health {
 	to := h.Status
@@ -58,14 +75,14 @@ func (h Health) next(o observation, now time.Time) Health {
 	case seenPartly:
 		to = Degraded
 		h.LastSuccess = now
-		h.LastError, h.LastErrorAt, h.NextTry = o.err, now, o.nextTry
+		h.fault(o, now)
 		h.Failing, h.Failures = time.Time{}, 0
 	case seenAlive:
 		if h.Status == Unknown {
 			to = Healthy
 		}
 	case seenRefused, seenFailure, seenBlocked:
-		h.LastError, h.LastErrorAt, h.NextTry = o.err, now, o.nextTry
+		h.fault(o, now)
 		h.Failures++
 		if h.Failing.IsZero() {
 			h.Failing = now

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -32,13 +33,13 @@ func TestHealth(t *testing.T) {
 			for i, s := range steps {
 				o := observation{kind: s.kind}
 				if s.kind == seenFailure || s.kind == seenBlocked || s.kind == seenRefused || s.kind == seenPartly {
-					o.err, o.nextTry = "reason", at(s.after+time.Second)
+					o.cause, o.nextTry = errors.New("reason"), at(s.after+time.Second)
 				}
 				h = h.next(o, at(s.after))
 				if h.Status != s.want || !h.Since.Equal(at(s.since)) {
 					t.Fatalf("step %d: %s since %v, want %s since %v", i, h.Status, h.Since.Sub(t0), s.want, s.since)
 				}
-				if o.err != "" && (h.LastError != "reason" || !h.LastErrorAt.Equal(at(s.after)) || h.NextTry.IsZero()) {
+				if o.cause != nil && (h.LastError != "reason" || !h.LastErrorAt.Equal(at(s.after)) || h.NextTry.IsZero()) {
 					t.Errorf("step %d: %+v", i, h)
 				}
 				if s.kind == seenTaken && (!h.LastSuccess.Equal(at(s.after)) || h.Failures != 0 || !h.NextTry.IsZero()) {
@@ -52,7 +53,7 @@ func TestHealth(t *testing.T) {
 func TestHealthCountsFailures(t *testing.T) {
 	h, now := Health{Status: Unknown}, time.Unix(1, 0)
 	for i := range 3 {
-		h = h.next(observation{kind: seenFailure, err: "x"}, now)
+		h = h.next(observation{kind: seenFailure, cause: errors.New("x")}, now)
 		if h.Failures != i+1 {
 			t.Errorf("failures = %d, want %d", h.Failures, i+1)
 		}

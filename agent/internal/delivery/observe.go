@@ -35,14 +35,14 @@ func (r *Runner) observe(o observation, now time.Time) {
 			book.withheld++
 			return
 		}
-		log.Warn("events were refused or held back", "not_logged", book.withheld, "err", o.err)
+		log.Warn("events were refused or held back", "not_logged", book.withheld, "err", o.err())
 		book.refused, book.withheld = now, 0
 	case seenFailure, seenBlocked:
-		news := after.Status != book.status || o.err != book.err && now.Sub(book.at) >= relogAfter
+		news := after.Status != book.status || o.err() != book.err && now.Sub(book.at) >= relogAfter
 		if book.failing && !news {
 			return
 		}
-		log.Warn("output fails, its events are kept", "status", string(after.Status), "next_try", o.nextTry, "err", o.err)
-		book.failing, book.status, book.err, book.at = true, after.Status, o.err, now
+		log.Warn("output fails, its events are kept", "status", string(after.Status), "next_try", o.nextTry, "err", o.err())
+		book.failing, book.status, book.err, book.at = true, after.Status, o.err(), now
 	}
 }

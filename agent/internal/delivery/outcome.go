@@ -124,7 +124,7 @@ func (r *Runner) settleNothing(p *part, res result, v verdict, d time.Duration, 
 	if v == blocked {
 		kind = seenBlocked
 	}
-	r.observe(observation{kind: kind, err: res.err.Error(), nextTry: r.gate.until}, now)
+	r.observe(observation{kind: kind, cause: res.err, nextTry: r.gate.until}, now)
 	// What cannot be sent in time may be too much at once.
 	if timedOut(res.err) && len(p.events) > 1 && p.tries >= r.o.Config.Retry.MaxAttempts {
 		r.halve(p, true)
@@ -141,7 +141,7 @@ func (r *Runner) settleRefused(res result, v verdict, now time.Time) {
 		r.gate.open() // the target answers
 	}
 	r.metrics.retry(v)
-	r.observe(observation{kind: seenRefused, err: res.err.Error(), nextTry: now}, now)
+	r.observe(observation{kind: seenRefused, cause: res.err, nextTry: now}, now)
 	if len(p.events) > 1 {
 		r.metrics.split()
 		if r.guarding() {
@@ -179,7 +179,7 @@ func (r *Runner) settleSuspect(p *part, res result, now time.Time) {
 		r.metrics.split()
 		r.halve(p, true)
 	case len(p.events) == 1 && proof && p.blamed >= retry.MaxAttempts:
-		r.observe(observation{kind: seenRefused, err: res.err.Error(), nextTry: now}, now)
+		r.observe(observation{kind: seenRefused, cause: res.err, nextTry: now}, now)
 		r.refuse(p, []refusal{{event: p.events[0], err: res.err}}, res.epoch, now)
 		return
 	default:
@@ -196,7 +196,7 @@ func (r *Runner) settleSuspect(p *part, res result, now time.Time) {
 	if proof {
 		kind = seenRefused
 	}
-	r.observe(observation{kind: kind, err: res.err.Error(), nextTry: next}, now)
+	r.observe(observation{kind: kind, cause: res.err, nextTry: next}, now)
 }
 
 // halve puts p back as two parts.
@@ -218,7 +218,7 @@ func (r *Runner) guarding() bool { return r.row >= guardLimit }
 func (r *Runner) holdBack(p *part, epoch uint64, now time.Time) {
 	r.gate.close(now, epoch, 0, true)
 	p.after, p.doubt, p.mark = r.gate.until, true, r.taken
-	r.observe(observation{kind: seenBlocked, err: errGuard.Error(), nextTry: r.gate.until}, now)
+	r.observe(observation{kind: seenBlocked, cause: errGuard, nextTry: r.gate.until}, now)
 	if len(p.events) > 1 {
 		r.halve(p, false)
 	} else {
@@ -270,7 +270,7 @@ func (r *Runner) shelve(p *part) {
 		p.refused = p.refused[room:]
 	}
 	r.shelved = append(r.shelved, p)
-	r.observe(observation{kind: seenBlocked, err: errGuard.Error() + ": " + p.refused[0].err.Error()}, time.Now())
+	r.observe(observation{kind: seenBlocked, cause: fmt.Errorf("%w: %w", errGuard, p.refused[0].err)}, time.Now())
 }
 
 // settleStored: refusals are in the failed store, or could not be written.

@@ -42,7 +42,7 @@ func (r *Runner) settlePartial(res result, failed []agent.EventError, now time.T
 	if len(failed) == 0 {
 		r.settled(res, now)
 	} else if len(taken) > 0 {
-		r.observe(observation{kind: seenPartly, err: failed[0].Err.Error()}, now)
+		r.observe(observation{kind: seenPartly, cause: failed[0].Err}, now)
 	}
 	progress := len(taken) > 0 || len(refused) > 0
 
@@ -54,7 +54,7 @@ func (r *Runner) settlePartial(res result, failed []agent.EventError, now time.T
 	if len(refused) > 0 {
 		r.metrics.retry(permanent)
 		if len(taken) == 0 {
-			r.observe(observation{kind: seenRefused, err: refused[0].err.Error(), nextTry: now}, now)
+			r.observe(observation{kind: seenRefused, cause: refused[0].err, nextTry: now}, now)
 		}
 		q := r.sibling(p, eventsOf(refused))
 		r.refuse(q, refused, res.epoch, now)
@@ -73,7 +73,7 @@ func (r *Runner) settlePartial(res result, failed []agent.EventError, now time.T
 		p.events, p.tries, p.again, p.doubt = rest, 0, 0, false
 		p.after = now.Add(max(wait, r.gate.backoff(1)))
 		r.metrics.retry(worst)
-		r.observe(observation{kind: seenPartly, err: said.Error(), nextTry: p.after}, now)
+		r.observe(observation{kind: seenPartly, cause: said, nextTry: p.after}, now)
 		r.push(p, true)
 	}
 }

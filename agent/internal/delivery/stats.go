@@ -19,7 +19,7 @@ func (r *Runner) Health() Health {
 func (r *Runner) Probed(err error) {
 	o := observation{kind: seenAlive}
 	if err != nil {
-		o = observation{kind: seenFailure, err: err.Error()}
+		o = observation{kind: seenFailure, cause: err}
 		if agent.IsBlocked(err) {
 			o.kind = seenBlocked
 		}

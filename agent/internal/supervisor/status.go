@@ -62,6 +62,7 @@ type OutputStatus struct {
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	LastError   string    `json:"last_error,omitempty"`
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	Hint        string    `json:"hint,omitempty"` // what can be done about it
 	Failures    int       `json:"consecutive_failures"`
 	NextTry     time.Time `json:"next_try,omitzero"`
 }
@@ -113,7 +114,7 @@ func (o *output) status() OutputStatus {
 		Accepted: c.Sent + c.Failed + c.Filtered + c.Expired + s.Pending, Sent: c.Sent, Failed: c.Failed,
 		Filtered: c.Filtered, Expired: c.Expired, Pending: s.Pending, Unaccounted: s.Unaccounted,
 		LagSeconds: s.OldestAge.Seconds(), Health: string(h.Status), Since: h.Since, LastSuccess: h.LastSuccess,
-		LastError: h.LastError, LastErrorAt: h.LastErrorAt, Failures: h.Failures, NextTry: h.NextTry,
+		LastError: h.LastError, LastErrorAt: h.LastErrorAt, Hint: h.Hint, Failures: h.Failures, NextTry: h.NextTry,
 	}
 }
 
