@@ -1,12 +1,9 @@
 package agent
 
 import (
-	"encoding"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -50,34 +47,6 @@ func Decode(ps *Problems, n *yaml.Node, targets ...any) {
 	}
 }
 
-// nodeAt is the value below n that stands there.
-func nodeAt(n *yaml.Node, line, column int) (found *yaml.Node) {
-	seen := map[*yaml.Node]bool{}
-	var walk func(n *yaml.Node)
-	walk = func(n *yaml.Node) {
-		n = resolve(n)
-		if seen[n] || found != nil {
-			return
-		}
-		seen[n] = true
-		if n.Line == line && n.Column == column && n.Kind == yaml.ScalarNode {
-			found = n
-			return
-		}
-		for _, c := range n.Content {
-			walk(c)
-		}
-	}
-	walk(n)
-	return found
-}
-
-// NodeDecoder is a config type that decodes itself, such as one that is a
-// number or a word.
-type NodeDecoder interface {
-	DecodeNode(ps *Problems, n *yaml.Node)
-}
-
 type decoder struct {
 	ps    *Problems
 	wrong map[any]bool // pointers to what was given and could not be read
@@ -85,13 +54,6 @@ type decoder struct {
 	misshapen bool                // keys are missing, unknown or given twice
 	failed    map[*yaml.Node]bool // values that were told to be wrong
 }
-
-var (
-	secretType      = reflect.TypeFor[Secret]()
-	nodeType        = reflect.TypeFor[yaml.Node]()
-	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
-	nodeDecoderType = reflect.TypeFor[NodeDecoder]()
-)
 
 // A field is a struct field that a key can fill.
 type field struct {
@@ -115,16 +77,6 @@ func fieldsOf(v reflect.Value) []field {
 	}
 	return fields
 }
-
-// resolve follows aliases.
-func resolve(n *yaml.Node) *yaml.Node {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	return n
-}
-
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 	n = resolve(n)
@@ -223,210 +175,4 @@ func unknownHint(key, near string, keys []string, fields []field) string {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "keys that fit here: " + strings.Join(keys, ", ")
-}
-
-// holdsSecrets reports whether values of type t are secrets, or lists or maps of them.
-func holdsSecrets(t reflect.Type) bool {
-	for t.Kind() == reflect.Slice || t.Kind() == reflect.Map || t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t == secretType
-}
-
-func (d *decoder) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
-	before := d.ps.Errors()
-	defer func() {
-		// What was given wrongly is not missing too.
-		if v.CanAddr() && d.ps.Errors() > before {
-			if d.wrong == nil {
-				d.wrong = map[any]bool{}
-			}
-			d.wrong[v.Addr().Interface()] = true
-		}
-	}()
-	n = resolve(n)
-	if holdsSecrets(v.Type()) {
-		eachScalar(n, func(n *yaml.Node) { d.ps.Secrets = append(d.ps.Secrets, n) })
-	}
-	switch {
-	case v.Type() == nodeType:
-		v.Set(reflect.ValueOf(*n))
-		return
-	case v.CanAddr() && v.Addr().Type().Implements(nodeDecoderType):
-		v.Addr().Interface().(NodeDecoder).DecodeNode(d.ps, n)
-		return
-	case v.CanAddr() && v.Addr().Type().Implements(textType):
-		d.text(n, v.Addr().Interface().(encoding.TextUnmarshaler), tag)
-		return
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		d.mapping(n, []reflect.Value{v})
-	case reflect.Pointer:
-		p := reflect.New(v.Type().Elem())
-		if !v.IsNil() {
-			p.Elem().Set(v.Elem())
-		}
-		d.value(n, p.Elem(), tag)
-		v.Set(p)
-	case reflect.Slice:
-		d.list(n, v, tag)
-	case reflect.Map:
-		d.dictionary(n, v, tag)
-	default:
-		d.scalar(n, v, tag)
-	}
-}
-
-func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler, tag reflect.StructTag) {
-	if n.Kind != yaml.ScalarNode {
-		d.ps.Add(n, "", "want one value, not %s", d.ps.quote(n))
-		return
-	}
-	if err := t.UnmarshalText([]byte(n.Value)); err != nil {
-		msg := err.Error()
-		if d.ps.Private[n] {
-			msg = "the substituted value does not fit here"
-		}
-		hint := ""
-		if ex := tag.Get("example"); ex != "" {
-			hint = "for example " + ex
-		}
-		if _, err := strconv.ParseUint(n.Value, 10, 32); err == nil && !d.ps.Private[n] {
-			switch t.(type) {
-			case *Duration:
-				hint = "write " + n.Value + "s, if seconds are meant"
-			case *Bytes, *Portion:
-				hint = "write " + n.Value + "B, if bytes are meant"
-			}
-		}
-		d.ps.Add(n, hint, "%s", msg)
-	}
-}
-
-func (d *decoder) list(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
-	items := []*yaml.Node{n}
-	switch n.Kind {
-	case yaml.SequenceNode:
-		items = n.Content
-	case yaml.MappingNode:
-		if k := v.Type().Elem().Kind(); k != reflect.Struct && k != reflect.Map {
-			d.ps.Add(n, "", "want a list, not a map")
-			return
-		}
-	}
-	out := reflect.MakeSlice(v.Type(), len(items), len(items))
-	for i, item := range items {
-		d.value(item, out.Index(i), tag)
-	}
-	v.Set(out)
-}
-
-// dictionary fills a map with string keys. What the map holds is kept beside the new keys.
-func (d *decoder) dictionary(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
-	if n.Kind != yaml.MappingNode {
-		d.ps.Add(n, "", "want a map, not %s", d.ps.quote(n))
-		return
-	}
-	out := reflect.MakeMap(v.Type())
-	for _, k := range v.MapKeys() {
-		out.SetMapIndex(k, v.MapIndex(k))
-	}
-	seen := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		if first := seen[key.Value]; first != nil {
-			d.ps.Add(key, "keep one of them", "key %q is given twice, first on line %d", key.Value, first.Line)
-			continue
-		}
-		seen[key.Value] = key
-		item := reflect.New(v.Type().Elem()).Elem()
-		d.value(n.Content[i+1], item, tag)
-		out.SetMapIndex(reflect.ValueOf(key.Value).Convert(v.Type().Key()), item)
-	}
-	v.Set(out)
-}
-
-func (d *decoder) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
-	if n.Kind != yaml.ScalarNode {
-		d.ps.Add(n, "", "want one value, not %s", d.ps.quote(n))
-		return
-	}
-	switch v.Kind() {
-	case reflect.String:
-		if allowed := tag.Get("oneof"); allowed != "" {
-			words := strings.Split(allowed, "|")
-			if !slices.Contains(words, n.Value) {
-				hint := "one of " + strings.Join(words, ", ")
-				if near := Nearest(n.Value, words); near != "" && !d.ps.Private[n] {
-					hint = fmt.Sprintf("did you mean %q? One of %s", near, strings.Join(words, ", "))
-				}
-				d.ps.Add(n, hint, "%s is not a value for this key", d.ps.quote(n))
-				return
-			}
-		}
-		v.SetString(n.Value)
-	case reflect.Bool:
-		// YAML 1.1 words such as yes and off reach here as strings, and are no booleans.
-		b, err := strconv.ParseBool(n.Value)
-		if err != nil || (n.Value != "true" && n.Value != "false") {
-			d.ps.Add(n, "write true or false", "%s is not a boolean", d.ps.quote(n))
-			return
-		}
-		v.SetBool(b)
-	case reflect.Int, reflect.Int64:
-		i, err := strconv.ParseInt(n.Value, 10, 64)
-		if err != nil || v.OverflowInt(i) {
-			d.ps.Add(n, "", "%s is not a whole number", d.ps.quote(n))
-			return
-		}
-		v.SetInt(i)
-	case reflect.Float64:
-		f, err := strconv.ParseFloat(n.Value, 64)
-		if err != nil {
-			d.ps.Add(n, "", "%s is not a number", d.ps.quote(n))
-			return
-		}
-		v.SetFloat(f)
-	default:
-		panic("agent: config field of kind " + v.Kind().String())
-	}
-}
-
-// reportKeyErrors finds the place of each KeyError in err below n.
-func (d *decoder) reportKeyErrors(n *yaml.Node, err error) {
-	if err == nil {
-		return
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			d.reportKeyErrors(n, e)
-		}
-		return
-	}
-	var ke *KeyError
-	if !errors.As(err, &ke) {
-		d.ps.Add(n, "", "%s", err)
-		return
-	}
-	if at := Find(n, ke.Key); !d.failed[at] {
-		d.ps.Add(at, ke.Hint, "%s", ke.Message)
-	}
-}
-
-// Find is the value at the dotted path below n, or the deepest node on the way to it.
-func Find(n *yaml.Node, path string) *yaml.Node {
-	n = resolve(n)
-	if path == "" {
-		return n
-	}
-	head, rest, _ := strings.Cut(path, ".")
-	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == head {
-				return Find(n.Content[i+1], rest)
-			}
-		}
-	}
-	return n
 }
