@@ -22,6 +22,8 @@ import (
 //	required:"true" must be given and not be empty
 //	replaces:"key"  if given, that required key need not be
 //	example:"..."   a correct value, for hints
+//	file:"..."      the path of a PEM file with a "certificate" or a "key": it must be
+//	                readable, and the component is restarted when it changes
 //
 // A scalar is taken for a list of one. A target with a Validate() error method
 // is validated in the end if it decoded without errors; see KeyError.

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/internal/config"
 )
 
@@ -45,27 +49,57 @@ func keepLastGood(cfg *config.Config, path string) error {
 	if copied, _ := config.Load(filepath.Join(fresh, "siemd.yaml"), config.Options{}); copied == nil || copied.Hash != cfg.Hash {
 		return errors.New("the config was edited in this moment")
 	}
-	if err := errors.Join(os.RemoveAll(dir), os.Rename(fresh, dir)); err != nil {
+	// At every moment one of the two is whole.
+	old := dir + ".old"
+	if err := os.RemoveAll(old); err != nil {
 		return err
 	}
-	return config.SyncDir(cfg.DataDir)
+	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := errors.Join(os.Rename(fresh, dir), config.SyncDir(cfg.DataDir)); err != nil {
+		return err
+	}
+	return os.RemoveAll(old)
 }
 
-var dataDirLine = regexp.MustCompile(`(?m)^data_dir:[ \t]*["']?([^\s"'#]+)`)
+var dataDirLine = regexp.MustCompile(`(?m)^data_dir:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'#]+))`)
+
+// dataDirOf finds out which data_dir a config means that cannot be loaded.
+func dataDirOf(path string) (string, error) {
+	more, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
+	for _, file := range append([]string{path}, more...) {
+		dir := ""
+		if root := config.Parse(&agent.Problems{File: file}, file); root != nil {
+			if n := agent.Find(root, "data_dir"); n.Kind == yaml.ScalarNode {
+				dir = n.Value
+			}
+		} else if data, err := os.ReadFile(file); err == nil {
+			if m := dataDirLine.FindStringSubmatch(string(data)); m != nil {
+				dir = m[1] + m[2] + m[3]
+			}
+		}
+		switch {
+		case strings.Contains(dir, "$"):
+			return "", fmt.Errorf("there is no last good config: data_dir is %s, and that cannot be found out", dir)
+		case dir != "":
+			return dir, nil
+		}
+	}
+	return config.Default().DataDir, nil
+}
 
 // loadLastGood is the config that was applied last, in place of the broken one
 // at path. Reloads look at path again.
 func loadLastGood(path string, diag io.Writer) (*config.Config, error) {
-	dir := config.Default().DataDir
-	if data, err := os.ReadFile(path); err == nil {
-		if m := dataDirLine.FindSubmatch(data); m != nil {
-			dir = string(m[1])
-		}
-	}
-	if strings.Contains(dir, "${") {
-		return nil, fmt.Errorf("there is no last good config: data_dir is %s, and that cannot be found out", dir)
+	dir, err := dataDirOf(path)
+	if err != nil {
+		return nil, err
 	}
 	copied := filepath.Join(dir, lastGoodName, "siemd.yaml")
+	if _, err := os.Stat(copied); errors.Is(err, fs.ErrNotExist) {
+		copied = filepath.Join(dir, lastGoodName+".old", "siemd.yaml") // the process was killed while it made the copy
+	}
 	if _, err := os.Stat(copied); err != nil {
 		return nil, fmt.Errorf("there is no last good config: %w", err)
 	}

@@ -40,6 +40,7 @@ func newRun(std streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, problems := config.Load(path, config.Options{})
+			problem := ""
 			config.Print(std.err, problems)
 			switch {
 			case fallback != "" && fallback != "last-good":
@@ -51,9 +52,10 @@ func newRun(std streams) *cobra.Command {
 				if cfg, err = loadLastGood(path, std.err); err != nil {
 					return exit(exitConfig, err)
 				}
+				problem = (&supervisor.ConfigError{Problems: problems}).Error() + "; the one that was applied last runs in its place"
 				fmt.Fprintf(std.err, "siemd: %s CANNOT BE USED: the config that was applied last runs in its place, until this one is mended\n", path)
 			}
-			return runAgent(cmd.Context(), cfg, path, watch, std)
+			return runAgent(cmd.Context(), cfg, path, problem, watch, std)
 		},
 	}
 	configFlag(cmd, &path)
@@ -63,19 +65,25 @@ func newRun(std streams) *cobra.Command {
 }
 
 // runAgent is the daemon's life: open, serve, drain.
-func runAgent(ctx context.Context, cfg *config.Config, path string, watch bool, std streams) error {
+func runAgent(ctx context.Context, cfg *config.Config, path, problem string, watch bool, std streams) error {
 	if os.Getenv("GOGC") == "" {
 		// The live heap is a few large buffers without pointers: collecting it
 		// often is cheap, and halves what it may grow by.
 		debug.SetGCPercent(50)
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from here on it does not end the process; opening the log can take long
+	defer signal.Stop(hup)
 	log, level := newLog(std.err, cfg.Log)
-	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version, Applied: func(cfg *config.Config) {
+	fallenBack := problem != ""
+	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version, Problem: problem, Reloading: tellSystemd(log), Applied: func(cfg *config.Config) {
 		setLevel(level, cfg.Log.Level)
 		if err := writeSnapshot(cfg); err != nil {
 			log.Warn("check --diff will not work", "err", err)
 		}
-		if err := keepLastGood(cfg, path); err != nil {
+		if fallenBack {
+			fallenBack = false // it is the copy that runs
+		} else if err := keepLastGood(cfg, path); err != nil {
 			log.Warn("run --fallback last-good would run an older config", "err", err)
 		}
 	}})
@@ -109,7 +117,7 @@ func runAgent(ctx context.Context, cfg *config.Config, path string, watch bool, 
 			})
 		})
 	}
-	reloads := reloadWhenAsked(ctx, a, edits, log)
+	reloads := reloadWhenAsked(ctx, a, edits, hup)
 	notify(log, daemon.SdNotifyReady)
 	log.Info("siemd runs", "version", version, "data_dir", cfg.DataDir, "inputs", len(cfg.Inputs), "outputs", len(cfg.Outputs))
 	err = a.Run(ctx)
@@ -126,13 +134,10 @@ func runAgent(ctx context.Context, cfg *config.Config, path string, watch bool, 
 
 // reloadWhenAsked applies the config anew on each SIGHUP and each edit, until
 // ctx ends; then the channel closes.
-func reloadWhenAsked(ctx context.Context, a *supervisor.Agent, edits <-chan struct{}, log *slog.Logger) <-chan struct{} {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
+func reloadWhenAsked(ctx context.Context, a *supervisor.Agent, edits <-chan struct{}, hup <-chan os.Signal) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer signal.Stop(hup)
 		for {
 			by := "SIGHUP"
 			select {
@@ -144,29 +149,10 @@ func reloadWhenAsked(ctx context.Context, a *supervisor.Agent, edits <-chan stru
 				by = "edit"
 			case <-hup:
 			}
-			notify(log, reloading())
-			reload(a, by, log)
-			notify(log, daemon.SdNotifyReady)
+			_, _ = a.Reload(supervisor.Actor{Name: by}) // the agent logs what became of it
 		}
 	}()
 	return done
-}
-
-// reload is the one that the API does too. What went well the agent logs itself.
-func reload(a *supervisor.Agent, by string, log *slog.Logger) {
-	r, err := a.Reload(supervisor.Actor{Name: by})
-	var mistakes *supervisor.ConfigError
-	switch {
-	case errors.As(err, &mistakes):
-		for _, p := range mistakes.Problems {
-			log.Error("config mistake", "file", p.File, "line", p.Line, "column", p.Column, "message", p.Message, "hint", p.Hint)
-		}
-		log.Error("reload refused, the old config runs on", "mistakes", len(mistakes.Problems))
-	case err != nil:
-		log.Error("reload refused, the old config runs on", "err", err)
-	case len(r.Plan.Restart) > 0:
-		log.Warn("some settings take effect after a restart", "settings", strings.Join(r.Plan.Restart, ","))
-	}
 }
 
 // exitOnSecondSignal ends the process at once when the person insists. What was
@@ -203,11 +189,25 @@ func startError(cfg *config.Config, err error) error {
 	return exit(exitFailure, err)
 }
 
-// reloading is what systemd wants to hear before a reload: since when, by its clock.
-func reloading() string {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for a clock that is always there
-	return fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000)
+// tellSystemd says when a reload begins, by systemd's clock, and how it ended.
+func tellSystemd(log *slog.Logger) func() func(int, error) {
+	return func() func(int, error) {
+		var now unix.Timespec
+		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for a clock that is always there
+		notify(log, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+		return func(generation int, err error) {
+			status := fmt.Sprintf("config generation %d runs", generation)
+			if err != nil {
+				status = fmt.Sprintf("reload refused, config generation %d runs on: %s", generation, visible([]byte(firstLine(err.Error()))))
+			}
+			notify(log, daemon.SdNotifyReady+"\nSTATUS="+status)
+		}
+	}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
 }
 
 func notify(log *slog.Logger, state string) {

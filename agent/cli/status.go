@@ -73,6 +73,9 @@ func printFiles(w io.Writer, inputs []supervisor.InputStatus) {
 
 func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
 	fmt.Fprintf(w, "siemd %s, up %s, intake %s\n", st.Version, ago(now, st.Started), st.Ready)
+	if st.Problem != "" {
+		fmt.Fprintf(w, "CONFIG NOT APPLIED, an older one runs (generation %d): %s; 'siemd check' has the details\n", st.Generation, visible([]byte(st.Problem)))
+	}
 	fmt.Fprintf(w, "log: %s of %s, events %d to %d", agent.Bytes(st.Log.Bytes).Short(), agent.Bytes(st.Log.MaxBytes).Short(), st.Log.FirstSeq, st.Log.NextSeq-1)
 	if st.Log.CorruptBlocks > 0 || st.Log.LostEvents > 0 {
 		fmt.Fprintf(w, ", DAMAGED: %d blocks, %d events lost", st.Log.CorruptBlocks, st.Log.LostEvents)

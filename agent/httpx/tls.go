@@ -16,9 +16,9 @@ import (
 
 // TLS is the tls key of an output. The syslog family uses it too.
 type TLS struct {
-	CAFile     string `yaml:"ca_file" doc:"PEM file with the authorities to trust, instead of the system's." example:"/etc/siemd/siem-ca.pem"`
-	CertFile   string `yaml:"cert_file" doc:"PEM file with the client certificate and its chain." example:"/etc/siemd/client.pem"`
-	KeyFile    string `yaml:"key_file" doc:"PEM file with the client certificate's private key." example:"/etc/siemd/client.key"`
+	CAFile     string `yaml:"ca_file" file:"certificate" doc:"PEM file with the authorities to trust, instead of the system's." example:"/etc/siemd/siem-ca.pem"`
+	CertFile   string `yaml:"cert_file" file:"certificate" doc:"PEM file with the client certificate and its chain." example:"/etc/siemd/client.pem"`
+	KeyFile    string `yaml:"key_file" file:"key" doc:"PEM file with the client certificate's private key." example:"/etc/siemd/client.key"`
 	ServerName string `yaml:"server_name" doc:"Name that the server's certificate must bear; default: the endpoint's host." example:"splunk.example.com"`
 	Verify     bool   `yaml:"verify" doc:"Check the server's certificate; false accepts any, and with it any eavesdropper."`
 	MinVersion string `yaml:"min_version" oneof:"1.2|1.3" doc:"Lowest TLS version to speak."`

@@ -39,9 +39,9 @@ type Config struct {
 
 // TLS of the listener.
 type TLS struct {
-	CertFile     string `yaml:"cert_file" doc:"PEM file with the certificate and its chain; read again when it changes"`
-	KeyFile      string `yaml:"key_file" doc:"PEM file with its key"`
-	ClientCAFile string `yaml:"client_ca_file" doc:"PEM file with the authorities of client certificates, which are then demanded"`
+	CertFile     string `yaml:"cert_file" file:"certificate" doc:"PEM file with the certificate and its chain; the input starts anew when it changes"`
+	KeyFile      string `yaml:"key_file" file:"key" doc:"PEM file with its key"`
+	ClientCAFile string `yaml:"client_ca_file" file:"certificate" doc:"PEM file with the authorities of client certificates, which are then demanded"`
 }
 
 func (t TLS) enabled() bool { return t.CertFile != "" }

@@ -87,12 +87,12 @@ func (s *Server) bind(cfg *config.Config) error {
 		}
 		local := ln.Addr().(*net.TCPAddr).IP.IsLoopback()
 		if cfg.API.TLS.CertFile != "" {
-			cert, err := tls.LoadX509KeyPair(cfg.API.TLS.CertFile, cfg.API.TLS.KeyFile)
-			if err != nil {
+			cert := &certificate{files: cfg.API.TLS, running: s.agent.Config}
+			if _, err := cert.get(nil); err != nil {
 				ln.Close()
 				return fmt.Errorf("api.tls: %w", err)
 			}
-			ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+			ln = tls.NewListener(ln, &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12})
 		}
 		s.log.Info("api listens", "address", addr, "tls", cfg.API.TLS.CertFile != "")
 		s.open = append(s.open, listening{Listener: ln, local: local})

@@ -64,8 +64,8 @@ type Token struct {
 
 // ServerTLS is the certificate of a listener.
 type ServerTLS struct {
-	CertFile string `yaml:"cert_file" doc:"PEM file with the certificate chain"`
-	KeyFile  string `yaml:"key_file" doc:"PEM file with the private key"`
+	CertFile string `yaml:"cert_file" file:"certificate" doc:"PEM file with the certificate chain"`
+	KeyFile  string `yaml:"key_file" file:"key" doc:"PEM file with the private key"`
 }
 
 // WAL are the budgets and modes of the log.

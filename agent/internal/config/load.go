@@ -26,7 +26,16 @@ type Options struct {
 // that were made through the API. It returns the config and
 // warnings, or all problems, at least one of which is an error. It has no side effects.
 func Load(path string, opt Options) (*Config, []agent.Problem) {
-	l := loader{opt: opt, cfg: &Config{Settings: Default(), Inputs: map[string]*Input{}, Outputs: map[string]*Output{}}, sum: sha256.New()}
+	l := load(path, opt)
+	if l.errors > 0 {
+		return nil, l.problems
+	}
+	return l.cfg, l.problems
+}
+
+// load is Load that gives what it has, also after errors.
+func load(path string, opt Options) *loader {
+	l := &loader{opt: opt, cfg: &Config{Settings: Default(), Inputs: map[string]*Input{}, Outputs: map[string]*Output{}}, sum: sha256.New()}
 	l.file(path)
 	more, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
 	slices.Sort(more)
@@ -37,12 +46,9 @@ func Load(path string, opt Options) (*Config, []agent.Problem) {
 	if l.errors == 0 {
 		l.connections()
 	}
-	if l.errors > 0 {
-		return nil, l.problems
-	}
 	l.cfg.filesHash = hex.EncodeToString(l.sum.Sum(nil))[:16]
 	l.cfg.rehash()
-	return l.cfg, l.problems
+	return l
 }
 
 type loader struct {
@@ -120,6 +126,7 @@ func (l *loader) file(path string) {
 	}
 	agent.Decode(ps, root, &doc)
 	l.cfg.Settings = doc.Settings
+	l.files(ps, root, &doc.Settings, l.sum)
 	for _, name := range sortedKeys(doc.Inputs) {
 		n := doc.Inputs[name]
 		l.input(ps, name, keyNode(root, "inputs", name), &n)
@@ -128,7 +135,7 @@ func (l *loader) file(path string) {
 		n := doc.Outputs[name]
 		l.output(ps, name, keyNode(root, "outputs", name), &n)
 	}
-	l.cfg.Sources = append(l.cfg.Sources, s.sources...)
+	l.cfg.Sources = append(slices.Clip(l.cfg.Sources), s.sources...)
 	warnOpenSecrets(ps, path, &s)
 	hashNode(l.sum, root)
 }
@@ -230,6 +237,7 @@ func (l *loader) input(ps *agent.Problems, name string, key, n *yaml.Node) {
 	in := &Input{Name: name, Kind: spec.Kind, Spec: spec, File: ps.File, Line: key.Line, Hash: hashOf(n)}
 	in.Config = spec.Decode(ps, n, &keys)
 	in.Common = keys.Common
+	in.Hash += l.filesHash(ps, n, in.Config)
 	l.cfg.Inputs[name] = in
 	if ps.Errors() == before {
 		l.place(ps, "input", name, key, n)
@@ -250,6 +258,7 @@ func (l *loader) output(ps *agent.Problems, name string, key, n *yaml.Node) {
 	out := &Output{Name: name, Kind: spec.Kind, Spec: spec, File: ps.File, Line: key.Line, Hash: hashOf(n)}
 	out.Config = spec.Decode(ps, n, &keys)
 	out.Common = keys.Config
+	out.Hash += l.filesHash(ps, n, out.Config)
 	l.cfg.Outputs[name] = out
 	if ps.Errors() == before {
 		l.place(ps, "output", name, key, n)

@@ -17,6 +17,7 @@ import (
 
 const (
 	watchSettle = 300 * time.Millisecond // after the last change: editors write in several steps
+	watchLimit  = 2 * time.Second        // after the first change: a directory may never be quiet
 	watchAgain  = time.Second            // after an edit
 	watchPoll   = 30 * time.Second       // for what notifications miss, on network filesystems for instance
 )
@@ -28,6 +29,8 @@ type Watch struct {
 	Log     *slog.Logger
 	Settle  time.Duration // 0: 300 ms
 	Poll    time.Duration // 0: 30 s
+
+	wanted []string // files that the config on disk takes values from; it may have been refused for the want of one
 }
 
 // Run calls changed after each edit, when nothing has changed for a moment,
@@ -51,33 +54,48 @@ func (w *Watch) Run(ctx context.Context, seen string, changed func()) {
 		defer notifier.Close()
 		events, failures = notifier.Events, notifier.Errors
 	}
-	w.follow(notifier)
+	disk := load(w.Path, Options{})
+	w.wanted = disk.cfg.Sources
+	followed := map[string]os.FileInfo{}
+	w.follow(notifier, followed)
 	last := w.look()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	if cfg, _ := Load(w.Path, Options{}); cfg == nil || cfg.Hash != seen {
+	if disk = load(w.Path, Options{}); disk.errors > 0 || disk.cfg.Hash != seen {
 		changed()
 		timer.Reset(watchAgain)
 	}
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	var first time.Time // of the changes that were not looked at yet; zero: there are none
+	extend := func() {
+		now := time.Now()
+		if first.IsZero() {
+			first = now
+		}
+		timer.Reset(max(0, min(settle, first.Add(watchLimit).Sub(now))))
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-events:
-			timer.Reset(settle)
+			extend()
 			continue
 		case err := <-failures:
 			w.Log.Debug("watching config files", "err", err) // an overflow: the poll finds what was missed
-			timer.Reset(settle)
+			extend()
 			continue
 		case <-timer.C:
 		case <-tick.C:
 		}
-		w.follow(notifier) // before looking, so that nothing comes between
+		first = time.Time{}
+		w.follow(notifier, followed) // before looking, so that nothing comes between
 		now := w.look()
 		if now.differs(last) {
+			w.wanted = load(w.Path, Options{}).cfg.Sources
+			w.follow(notifier, followed)
+			now = w.look()
 			changed()
 			timer.Reset(watchAgain) // by then values may come from other files
 		}
@@ -92,37 +110,75 @@ func (w *Watch) files() (own, sources []string) {
 	if w.Sources != nil {
 		sources = w.Sources()
 	}
-	return own, sources
+	return own, slices.Concat(sources, w.wanted)
 }
 
-// follow watches the directories of all files, and of what they are links to.
-func (w *Watch) follow(notifier *fsnotify.Watcher) {
+// follow watches the directories of all files, and of every link on the way to
+// them. followed is what stands behind the watches that there are.
+func (w *Watch) follow(notifier *fsnotify.Watcher, followed map[string]os.FileInfo) {
 	if notifier == nil {
 		return
 	}
-	want := map[string]bool{filepath.Join(filepath.Dir(w.Path), "conf.d"): true}
+	want := map[string]bool{}
 	own, sources := w.files()
-	for _, f := range slices.Concat(own, sources) {
-		want[filepath.Dir(f)] = true
-		if real, err := filepath.EvalSymlinks(f); err == nil {
-			want[filepath.Dir(real)] = true
-		}
+	// Something may appear in conf.d, which need not be there yet.
+	for _, f := range slices.Concat(own, sources, []string{filepath.Join(filepath.Dir(w.Path), "conf.d", "x")}) {
+		steps(f, want)
 	}
-	have := map[string]bool{}
 	for _, dir := range notifier.WatchList() {
-		have[dir] = true
-		if !want[dir] {
-			_ = notifier.Remove(dir) // it may be gone already
-		}
-	}
-	for dir := range want {
-		if have[dir] {
+		info, err := os.Stat(dir)
+		if want[dir] && err == nil && followed[dir] != nil && os.SameFile(info, followed[dir]) {
+			delete(want, dir)
 			continue
 		}
-		if err := notifier.Add(dir); err != nil && !os.IsNotExist(err) {
+		// Not wanted any more, or another directory has its name now.
+		_ = notifier.Remove(dir) // it may be gone already
+		delete(followed, dir)
+	}
+	for dir := range want {
+		info, err := os.Stat(dir)
+		if err == nil {
+			err = notifier.Add(dir)
+		}
+		if err == nil {
+			followed[dir] = info
+		} else if !os.IsNotExist(err) {
 			w.Log.Debug("a directory of config files is not watched", "dir", dir, "err", err)
 		}
 	}
+}
+
+// maxLinks is how many links are followed on the way to one file.
+const maxLinks = 40
+
+// steps adds the directories in which a change can make another file of path:
+// its own, and those of all links on the way, as an orchestrator swaps them.
+func steps(path string, dirs map[string]bool) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return
+	}
+	links := 0
+	var walk func(path string) string // gives the path without links
+	walk = func(path string) string {
+		dir, name := filepath.Split(path)
+		if name == "" {
+			return path // the root
+		}
+		dir = walk(filepath.Clean(dir))
+		path = filepath.Join(dir, name)
+		target, err := os.Readlink(path)
+		if err != nil || links >= maxLinks {
+			return path
+		}
+		links++
+		dirs[dir] = true
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(dir, target)
+		}
+		return walk(target)
+	}
+	dirs[filepath.Dir(walk(path))] = true
 }
 
 // sight is what the files held when they were looked at.

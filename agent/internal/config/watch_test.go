@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,10 +94,49 @@ func TestWatch(t *testing.T) {
 		must(os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
 		must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
 	})
+	// A link on the way, in a folder that has no file of ours.
+	edit("a link to a link", func() {
+		write(filepath.Join(dir, "far", "v1", "siemd.yaml"), text+"# far 1\n")
+		write(filepath.Join(dir, "far", "v2", "siemd.yaml"), text+"# far 2\n")
+		must(os.Symlink("v1", filepath.Join(dir, "far", "current")))
+		must(os.Symlink(filepath.Join(dir, "far", "current", "siemd.yaml"), path+".link"))
+		must(os.Rename(path+".link", path))
+	})
+	edit("the link in the middle swapped", func() {
+		must(os.Symlink("v2", filepath.Join(dir, "far", "next")))
+		must(os.Rename(filepath.Join(dir, "far", "next"), filepath.Join(dir, "far", "current")))
+	})
+	edit("another conf.d under the same name", func() {
+		must(os.Rename(filepath.Join(dir, "conf.d"), filepath.Join(dir, "conf.d.old")))
+		write(filepath.Join(dir, "conf.new", "a.yaml"), "inputs: {b: {type: stdin}}\n")
+		must(os.Rename(filepath.Join(dir, "conf.new"), filepath.Join(dir, "conf.d")))
+	})
+	edit("a file in that one", func() { write(filepath.Join(dir, "conf.d", "c.yaml"), "# nothing\n") })
+	edit("a secret that is not there", func() {
+		write(filepath.Join(dir, "conf.d", "c.yaml"), "api: {tokens: [{name: n, token: '${file:"+secret+".later}'}]}\n")
+	})
+	edit("the secret comes", func() { write(secret+".later", "here") })
+	edit("a file in a folder that is never quiet", func() {
+		busy, noise := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for busy.Err() == nil {
+				_ = os.WriteFile(filepath.Join(dir, "noise"), nil, 0o600)
+				time.Sleep(time.Millisecond)
+			}
+		})
+		before := changes.Load()
+		write(filepath.Join(dir, "conf.d", "c.yaml"), "# noisy\n")
+		for end := time.Now().Add(20 * time.Second); changes.Load() == before && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		noise()
+		wg.Wait()
+	})
 	// What does not change a byte is no edit.
 	before := changes.Load()
 	now := time.Now()
-	must(os.Chtimes(filepath.Join(dir, "..v2", "siemd.yaml"), now, now))
+	must(os.Chtimes(filepath.Join(dir, "far", "v2", "siemd.yaml"), now, now))
 	write(filepath.Join(dir, "other.txt"), "x")
 	edit("a real one behind it", func() { write(secret, "four") })
 	if n := changes.Load() - before; n != 1 {

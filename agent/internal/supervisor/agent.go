@@ -28,6 +28,8 @@ type Agent struct {
 	version string
 	applied func(*config.Config)
 	metrics *metrics.Set
+
+	reloading func() func(int, error)
 	started time.Time
 
 	// Made once.
@@ -61,6 +63,13 @@ type Options struct {
 	Log     *slog.Logger
 	Version string
 	Applied func(*config.Config) // called after each config that was applied, the first one included; may be nil
+
+	// Problem is why another config than that on disk runs; empty: it is that one.
+	Problem string
+
+	// Reloading is called when a reload begins, and what it returns when that
+	// has ended, with the generation that runs then; may be nil.
+	Reloading func() (reloaded func(generation int, err error))
 }
 
 // New opens the log below cfg.DataDir, recovering it if need be, and starts
@@ -71,7 +80,7 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{
-		log: opt.Log, version: opt.Version, applied: opt.Applied, metrics: metrics.NewSet(), started: time.Now(),
+		log: opt.Log, version: opt.Version, applied: opt.Applied, reloading: opt.Reloading, metrics: metrics.NewSet(), started: time.Now(),
 		sockets: newListeners(), inputs: map[string]*input{}, outputs: map[string]*output{},
 		idle: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -106,7 +115,7 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 	if err != nil {
 		return nil, errors.Join(err, a.close())
 	}
-	a.registerMetrics()
+	a.registerMetrics(opt.Problem)
 	return a, nil
 }
 

@@ -3,6 +3,8 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,18 +17,25 @@ import (
 // reloads is what is told about attempts to change the config.
 type reloads struct {
 	applied, refused *metrics.Counter
-	lastOK           atomic.Bool
-	at               atomic.Int64 // of the last success, seconds since 1970
+	problem          atomic.Pointer[string] // why the files are not what runs; nil: they are
+	at               atomic.Int64           // of the last success, seconds since 1970
+
+	mu     sync.Mutex    // guards queued
+	queued *queuedReload // waits for the change that is under way; nil: none
 }
 
-// register makes the metrics. The first start counts as a success that is no reload.
-func (r *reloads) register(set *metrics.Set) {
+// register makes the metrics. The first start counts as a success that is no
+// reload, unless problem says why another config than that on disk runs.
+func (r *reloads) register(set *metrics.Set, problem string) {
 	r.applied = set.NewCounter(`siemd_config_reloads_total{result="applied"}`)
 	r.refused = set.NewCounter(`siemd_config_reloads_total{result="refused"}`)
-	r.lastOK.Store(true)
-	r.at.Store(time.Now().Unix())
+	if problem != "" {
+		r.problem.Store(&problem)
+	} else {
+		r.at.Store(time.Now().Unix())
+	}
 	set.NewGauge("siemd_config_last_reload_success", func() float64 {
-		if r.lastOK.Load() {
+		if r.problem.Load() == nil {
 			return 1
 		}
 		return 0
@@ -36,11 +45,13 @@ func (r *reloads) register(set *metrics.Set) {
 
 // note counts an attempt.
 func (r *reloads) note(err error) {
-	r.lastOK.Store(err == nil)
 	if err != nil {
+		text := err.Error()
+		r.problem.Store(&text)
 		r.refused.Inc()
 		return
 	}
+	r.problem.Store(nil)
 	r.applied.Inc()
 	r.at.Store(time.Now().Unix())
 }
@@ -75,25 +86,101 @@ type BuildError struct{ Err error }
 func (e *BuildError) Error() string { return e.Err.Error() }
 func (e *BuildError) Unwrap() error { return e.Err }
 
-// Reload loads the files of the running config anew and applies them, one
-// reload after the other. The error is *ConfigError, *BuildError, *AuditError or
-// ErrStopping; then everything is as it was.
+// A queuedReload waits for the change that is under way. Whoever asks meanwhile
+// joins it: the files are read after all of them have asked.
+type queuedReload struct {
+	by     []Actor
+	done   chan struct{} // closed when result and err are set
+	result Reload
+	err    error
+}
+
+// Reload loads the files of the running config anew and applies them. While a
+// change is under way one reload waits, however many ask for it, and all get its
+// result. The error is *ConfigError, *BuildError, *AuditError or ErrStopping;
+// then everything is as it was.
 func (a *Agent) Reload(by Actor) (Reload, error) {
+	a.reloads.mu.Lock()
+	if q := a.reloads.queued; q != nil {
+		q.by = append(q.by, by)
+		a.reloads.mu.Unlock()
+		<-q.done
+		return q.result, q.err
+	}
+	q := &queuedReload{by: []Actor{by}, done: make(chan struct{}), err: errors.New("the reload has ended early")}
+	a.reloads.queued = q
+	a.reloads.mu.Unlock()
+	defer close(q.done)
+
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	record := AuditRecord{Actor: by.Name, Address: by.Address, Action: "reload", Result: "ok"}
-	r, err := a.reloadLocked(func(p Plan) error {
-		record.Change = p.changes()
-		return a.audit.Add(record)
+	a.reloads.mu.Lock()
+	a.reloads.queued = nil // who asks from here on may have written after this one has read
+	a.reloads.mu.Unlock()
+	q.result, q.err = a.reloadOnce(q.by)
+	return q.result, q.err
+}
+
+// reloadOnce is a reload for all of by, with all that is told about it.
+func (a *Agent) reloadOnce(by []Actor) (r Reload, err error) {
+	if a.reloading != nil {
+		reloaded := a.reloading()
+		defer func() { reloaded(a.Generation(), err) }()
+	}
+	records := make([]AuditRecord, len(by))
+	names := make([]string, len(by))
+	for i, who := range by {
+		records[i] = AuditRecord{Actor: who.Name, Address: who.Address, Action: "reload", Result: "ok"}
+		names[i] = who.Name
+	}
+	who := strings.Join(names, ",")
+	r, err = a.reloadLocked(func(p Plan) error {
+		for _, record := range records {
+			record.Change = p.changes()
+			if err := a.audit.Add(record); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	a.reloads.note(err)
 	if err != nil {
-		record.Result, record.Detail, record.Change = "refused", err.Error(), nil
-		a.auditLate(record)
+		for _, record := range records {
+			record.Result, record.Detail = "refused", err.Error()
+			a.auditLate(record)
+		}
+		a.logRefusal(who, err)
 		return r, err
 	}
-	a.log.Info("config reloaded", "by", by.Name, "changed", r.Changed, "generation", r.Generation)
+	a.logProblems(r.Warnings)
+	a.log.Info("config reloaded", "by", who, "changed", r.Changed, "generation", r.Generation)
+	if len(r.Plan.Restart) > 0 {
+		a.log.Warn("some settings take effect after a restart", "settings", strings.Join(r.Plan.Restart, ","))
+	}
 	return r, nil
+}
+
+func (a *Agent) logProblems(problems []agent.Problem) {
+	for _, p := range problems[:min(len(problems), maxLogged)] {
+		where := []any{"file", p.File, "line", p.Line, "column", p.Column, "message", p.Message, "hint", p.Hint}
+		if p.Warning {
+			a.log.Warn("odd in the config", where...)
+		} else {
+			a.log.Error("config mistake", where...)
+		}
+	}
+}
+
+// maxLogged is how many mistakes of one config the log is told.
+const maxLogged = 50
+
+// logRefusal says why the old config runs on.
+func (a *Agent) logRefusal(by string, err error) {
+	var mistakes *ConfigError
+	if errors.As(err, &mistakes) {
+		a.logProblems(mistakes.Problems)
+	}
+	a.log.Error("reload refused, the old config runs on", "by", by, "generation", a.Generation(), "err", err)
 }
 
 func (a *Agent) reloadLocked(commit func(Plan) error) (r Reload, err error) {

@@ -21,7 +21,8 @@ type Status struct {
 	Started    time.Time           `json:"started"`
 	Generation int                 `json:"generation"` // of the config, from 1
 	ConfigHash string              `json:"config_hash"`
-	Ready      string              `json:"ready"` // "ok", or why intake is closed
+	Problem    string              `json:"config_problem,omitempty"` // why the files of the config are not what runs
+	Ready      string              `json:"ready"`                    // "ok", or why intake is closed
 	Accepted   uint64              `json:"accepted"`
 	Log        wal.Stats           `json:"log"`
 	Refused    intake.RefusedStats `json:"refused"` // the store of lines that are no events
@@ -75,6 +76,9 @@ func (a *Agent) Status() Status {
 	a.mu.Unlock()
 	if err := a.Ready(); err != nil {
 		st.Ready = err.Error()
+	}
+	if problem := a.reloads.problem.Load(); problem != nil {
+		st.Problem = *problem
 	}
 	st.Log, st.Refused = a.wal.Stats(), a.refused.Stats()
 	st.Accepted = a.wal.Head() - 1
@@ -146,7 +150,7 @@ func (in *input) files() []agent.FileStatus {
 }
 
 // registerMetrics adds what no single component can tell.
-func (a *Agent) registerMetrics() {
+func (a *Agent) registerMetrics(problem string) {
 	a.metrics.NewGauge("siemd_unaccounted_events", func() float64 {
 		a.mu.Lock()
 		outs := values(a.outputs)
@@ -157,7 +161,7 @@ func (a *Agent) registerMetrics() {
 		}
 		return n
 	})
-	a.reloads.register(a.metrics)
+	a.reloads.register(a.metrics, problem)
 	a.refused.Register(a.metrics)
 	a.metrics.NewGauge(fmt.Sprintf("siemd_build_info{version=%q}", a.version), func() float64 { return 1 })
 }
