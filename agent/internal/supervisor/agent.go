@@ -30,7 +30,7 @@ type Agent struct {
 	metrics *metrics.Set
 
 	reloading func() func(int, error)
-	started time.Time
+	started   time.Time
 
 	// Made once.
 	wal     *wal.Log
