@@ -102,7 +102,7 @@ func (l *loader) connections() {
 		l.report(ps)
 		return
 	}
-	keys := openKeys(l.cfg.DataDir)
+	keys, keyErr := openKeys(l.cfg.DataDir)
 	slices.Sort(names)
 	for _, path := range names {
 		if strings.HasPrefix(filepath.Base(path), ".") {
@@ -110,10 +110,16 @@ func (l *loader) connections() {
 		}
 		id := strings.TrimSuffix(filepath.Base(path), ".yaml")
 		ps := &agent.Problems{File: path, Private: map[*yaml.Node]bool{}}
-		root := l.parse(ps, path)
-		if root != nil {
+		if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+			// A link could lead anywhere, and a pipe would be waited for.
+			ps.Add(&yaml.Node{Line: 1, Column: 1}, "remove it", "this is no regular file")
+		} else if root := l.parse(ps, path); root != nil {
 			l.connection(ps, id, root, func(m *Managed) (map[string]string, error) {
-				return keys.open(filepath.Join(dir, secretName(id, m.Secrets)), id)
+				secrets, err := keys.open(filepath.Join(dir, secretName(id, m.Secrets)), id)
+				if err != nil && keyErr != nil {
+					err = keyErr
+				}
+				return secrets, err
 			})
 		}
 		l.report(ps)

@@ -1,11 +1,16 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"filippo.io/age"
 
 	"github.com/adrian207/siemd/agent"
 
@@ -152,9 +157,32 @@ func TestConnectionFilesAreHeldToTheirForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, ConnectionsDir, "a.g1.secret"), string(sealed))
-	f("a", fmt.Sprintf(splunkFile, "g1", "a"), "the key does not fit")
+	f("a", fmt.Sprintf(splunkFile, "g1", "a"), "belongs to another connection")
 	write(t, filepath.Join(dir, ConnectionsDir, "a.g1.secret"), string(sealed[:len(sealed)-9]))
 	f("a", fmt.Sprintf(splunkFile, "g1", "a"), "cannot be opened")
+	damaged := bytes.Clone(sealed)
+	damaged[len(damaged)-1] ^= 1
+	write(t, filepath.Join(dir, ConnectionsDir, "a.g1.secret"), string(damaged))
+	f("a", fmt.Sprintf(splunkFile, "g1", "a"), "the file is damaged")
+
+	// What is no file is not opened: a link leads elsewhere, and a pipe would be waited for.
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	write(t, elsewhere, "outputs: {l: {"+out+", token: x}}")
+	for _, odd := range []func(path string) error{
+		func(path string) error { return os.Symlink(elsewhere, path) },
+		func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		path := filepath.Join(dir, ConnectionsDir, "l.yaml")
+		if err := odd(path); err != nil {
+			t.Fatal(err)
+		}
+		if cfg, ps := Load(conf, Options{}); cfg != nil || !strings.Contains(problems(ps), path+":1:1: error: this is no regular file") {
+			t.Errorf("problems = %s", problems(ps))
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if cfg, ps := Load(conf, Options{NoSecrets: true}); cfg == nil {
 		t.Errorf("without secrets: %s", problems(ps))
 	}
@@ -172,7 +200,12 @@ func TestConnectionFilesAreHeldToTheirForm(t *testing.T) {
 func TestTheKeyMayBeACredential(t *testing.T) {
 	dir, conf := data(t)
 	creds := t.TempDir()
-	write(t, filepath.Join(creds, CredentialName), "from systemd\n")
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As age-keygen writes it.
+	write(t, filepath.Join(creds, CredentialName), "# created: 2025-01-01T00:00:00Z\n# public key: "+id.Recipient().String()+"\n"+id.String()+"\n")
 	t.Setenv("CREDENTIALS_DIRECTORY", creds)
 	s := openStore(t, dir)
 	if err := s.Write(Change{ID: "a", Data: fmt.Appendf(nil, splunkFile, "g1", "a"), Secrets: map[string]string{"token": "t"}}, "g1"); err != nil {
@@ -184,8 +217,37 @@ func TestTheKeyMayBeACredential(t *testing.T) {
 	if cfg, ps := Load(conf, Options{}); cfg == nil {
 		t.Error(problems(ps))
 	}
-	t.Setenv("CREDENTIALS_DIRECTORY", "")
-	if cfg, _ := Load(conf, Options{}); cfg != nil {
-		t.Error("opened without the credential")
+
+	// Anybody's age opens it with that identity.
+	f, err := os.Open(filepath.Join(dir, ConnectionsDir, "a.g1.secret"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer f.Close()
+	r, err := age.Decrypt(f, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := io.ReadAll(r); err != nil || string(plain) != `{"connection":"a","secrets":{"token":"t"}}` {
+		t.Errorf("plain = %s, %v", plain, err)
+	}
+
+	f2 := func(want string) {
+		t.Helper()
+		if cfg, ps := Load(conf, Options{}); cfg != nil || !strings.Contains(problems(ps), want) {
+			t.Errorf("problems = %s, want %s", problems(ps), want)
+		}
+	}
+	write(t, filepath.Join(creds, CredentialName), "AGE-SECRET-KEY-1WRONG\n")
+	f2("no age identity")
+	if _, ps := Load(conf, Options{}); strings.Contains(problems(ps), "1WRONG") {
+		t.Error("the key is told")
+	}
+	if _, err := OpenStore(dir); err == nil || strings.Contains(err.Error(), "1WRONG") {
+		t.Errorf("OpenStore with a damaged credential = %v; it must not make another key", err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	f2("there is no key")
+	openStore(t, dir)
+	f2("the key does not fit")
 }
