@@ -50,7 +50,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd := exec.Command(self, args...) // not with the test's context, which ends before its cleanups
 	cmd.Env = append(os.Environ(), beSiemd+"=1", "GOCOVERDIR="+os.TempDir())
 	return cmd
 }
