@@ -22,14 +22,15 @@ var floors = map[string][]string{
 	"codecs/fields":             {"agent", "codecs/json"},
 	"codecs/route":              {"agent", "codecs/json", "codecs/fields"},
 	"codecs/":                   {"agent", "codecs/json", "codecs/fields", "codecs/route", "codecs/rfc5424"},
-	"inputs/":                   {"agent", "agent/httpx", "codecs/"},
+	"agent/idempotency":         {"agent"},
+	"inputs/":                   {"agent", "agent/httpx", "agent/idempotency", "codecs/"},
 	"outputs/":                  {"agent", "agent/httpx", "codecs/"},
 	"agent/internal/wal":        {"agent"},
 	"agent/internal/intake":     {"agent", "agent/internal/wal", "codecs/json", "codecs/format"},
 	"agent/internal/delivery":   {"agent", "agent/internal/wal", "codecs/json"},
 	"agent/internal/config":     {"agent", "agent/internal/intake", "agent/internal/delivery"},
 	"agent/internal/supervisor": {"agent", "agent/internal/wal", "agent/internal/intake", "agent/internal/delivery", "agent/internal/config"},
-	"agent/internal/api":        {"agent", "agent/internal/config", "agent/internal/supervisor", "agent/internal/delivery", "agent/internal/intake", "agent/internal/wal"},
+	"agent/internal/api":        {"agent", "agent/internal/config", "agent/internal/supervisor", "agent/internal/delivery", "agent/internal/intake", "agent/internal/wal", "agent/idempotency"},
 	"agent/cli":                 {"agent"},
 	"bench/":                    {"agent/plugintest"}, // and nothing of the agent itself
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/idempotency"
 )
 
 func init() {
@@ -32,7 +33,7 @@ type Input struct {
 	door   *door
 	sink   agent.Sink // set by Run, before anything is served
 	acks   *acks
-	keys   *keys
+	keys   *idempotency.Keys
 	state  state
 
 	inFlight atomic.Int64 // bytes of bodies
@@ -68,7 +69,7 @@ func (in *Input) Addr() net.Addr { return in.door.Addr() }
 // answered, or after five seconds.
 func (in *Input) Run(ctx context.Context, sink agent.Sink) error {
 	in.sink = sink
-	in.keys = loadKeys(sink, in.config.IdempotencyWindow.D())
+	in.keys = idempotency.Load(sink.Resume, in.config.IdempotencyWindow.D())
 	srv := &http.Server{
 		Handler:           in,
 		ReadHeaderTimeout: in.config.HeaderTime.D(),

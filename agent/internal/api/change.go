@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -27,6 +29,18 @@ func (s *Server) createConnection(c *call) error {
 	if err != nil {
 		return err
 	}
+	request, err := c.requestOf("create connection", data)
+	if err != nil {
+		return err
+	}
+	if request != "" {
+		if id, err := s.madeBy(request); id != "" || err != nil {
+			if err != nil {
+				return err
+			}
+			return s.answerMade(c, id)
+		}
+	}
 	w, err := parseWish(data, newConnection, false)
 	if err != nil {
 		return err
@@ -37,12 +51,17 @@ func (s *Server) createConnection(c *call) error {
 	}
 	id := s.freeID()
 	now := s.now().UTC().Truncate(time.Millisecond)
-	ch, err := d.change(id, config.Managed{CreatedAt: now, UpdatedAt: now})
+	ch, err := d.change(id, config.Managed{CreatedAt: now, UpdatedAt: now, Request: request})
 	if err != nil {
 		return err
 	}
 	ch.Action, ch.Difference = "create connection", differenceOf(nil, &w.fields, d)
 	ch.Check = func(supervisor.Connection, bool) error {
+		if request != "" {
+			if id, err := s.madeBy(request); id != "" || err != nil {
+				return cmp.Or(err, error(errMade{id}))
+			}
+		}
 		n := 0
 		for _, o := range s.agent.Config().Outputs {
 			if o.Managed != nil {
@@ -55,6 +74,10 @@ func (s *Server) createConnection(c *call) error {
 		return nil
 	}
 	if err := s.agent.Change(c.who.Actor, ch); err != nil {
+		var made errMade
+		if errors.As(err, &made) {
+			return s.answerMade(c, made.id)
+		}
 		return explain(err, ch.Data, id)
 	}
 	c.w.Header().Set("Location", prefix+"/connections/"+id)

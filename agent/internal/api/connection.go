@@ -63,7 +63,7 @@ var connectionRoutes = []route{
 	},
 	{
 		method: "POST", path: prefix + "/connections", scope: scopeWrite, brief: "Make a connection.", body: connectionFields{}, required: []string{"name", "siem_type", "endpoint", "enabled_event_types"}, answer: connectionObject{},
-		created: true, status: []int{409, 422}, serve: (*Server).createConnection,
+		created: true, keyed: true, status: []int{409, 422}, serve: (*Server).createConnection,
 	},
 	{
 		method: "GET", path: prefix + "/connections/{id}", scope: scopeRead, brief: "One connection.", answer: connectionObject{}, status: []int{404},

@@ -11,12 +11,13 @@ import (
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/internal/delivery"
+	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
 // exportRoutes store events.
 var exportRoutes = []route{
 	{
-		method: "POST", path: prefix + "/export", scope: scopeWrite, brief: "Store one event and tell what became of it.", body: exportRequest{}, required: []string{"event_type", "event_data"}, answer: exportAnswer{},
+		method: "POST", path: prefix + "/export", scope: scopeWrite, brief: "Store one event and tell what became of it.", body: exportRequest{}, required: []string{"event_type", "event_data"}, answer: exportAnswer{}, keyed: true,
 		query: []parameter{{"wait", "duration", "How long to wait for connections; 5s if not said, at most 60s."}}, status: []int{503}, serve: (*Server).export,
 	},
 }
@@ -58,16 +59,25 @@ func (s *Server) export(c *call) error {
 		}
 	}
 	slices.Sort(req.Connections)
-	targets := slices.Compact(req.Connections)
-	if len(targets) == 0 {
-		targets = nil // all, not nobody
+	x := supervisor.Export{Event: event, Targets: slices.Compact(req.Connections), Patience: 10 * time.Second}
+	if len(x.Targets) == 0 {
+		x.Targets = nil // all, not nobody
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), wait)
 	defer cancel()
-	x, err := s.agent.Export(ctx, event, targets, 10*time.Second)
+	if c.Header.Get(keyHeader) != "" {
+		return s.exportOnce(ctx, c, x, &req)
+	}
+	stored, waiting, err := s.agent.Store(ctx, x)
 	if err != nil {
 		return err
 	}
+	s.agent.Await(ctx, stored.Seq, waiting, stored.Results)
+	return c.json(http.StatusOK, exportedAnswer(stored))
+}
+
+// exportedAnswer tells what is known of an exported event.
+func exportedAnswer(x supervisor.Exported) exportAnswer {
 	a := exportAnswer{EventID: x.EventID, Seq: x.Seq, Results: map[string]bool{}}
 	sent := 0
 	for name, o := range x.Results {
@@ -89,7 +99,7 @@ func (s *Server) export(c *call) error {
 	default:
 		a.Message = fmt.Sprintf("event stored and exported to %d of %d connections so far", sent, n)
 	}
-	return c.json(http.StatusOK, a)
+	return a
 }
 
 func reason(o delivery.Outcome) string {

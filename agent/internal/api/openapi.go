@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/adrian207/siemd/agent/idempotency"
 	"github.com/adrian207/siemd/agent/internal/delivery"
 )
 
@@ -61,6 +62,12 @@ func (d *describer) operation(r *route) schema {
 	}
 	for _, p := range r.query {
 		params = append(params, schema{"name": p.name, "in": "query", "description": p.brief, "schema": querySchema(p.kind)})
+	}
+	if r.keyed {
+		params = append(params, schema{
+			"name": keyHeader, "in": "header", "schema": schema{"type": "string", "maxLength": idempotency.MaxKey},
+			"description": "A word of the client's own. The same request with the same key is done once, and answered with " + replayHeader + ": true from then on, for 24 hours.",
+		})
 	}
 	if len(params) > 0 {
 		op["parameters"] = params
@@ -124,6 +131,9 @@ func (r *route) statuses() []int {
 	}
 	if r.scope == scopeWrite {
 		list = append(list, http.StatusServiceUnavailable, http.StatusUnsupportedMediaType)
+	}
+	if r.keyed {
+		list = append(list, http.StatusUnprocessableEntity)
 	}
 	if r.body != nil {
 		list = append(list, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)

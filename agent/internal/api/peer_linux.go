@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerOf asks the kernel who connected.
-func peerOf(c *net.UnixConn) (uid, pid int, err error) {
+// credentials asks the kernel who connected.
+func credentials(c *net.UnixConn) (peer, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return 0, 0, err
+		return peer{}, err
 	}
 	var cred *unix.Ucred
 	var credErr error
@@ -21,7 +21,7 @@ func peerOf(c *net.UnixConn) (uid, pid int, err error) {
 		err = credErr
 	}
 	if err != nil {
-		return 0, 0, err
+		return peer{}, err
 	}
-	return int(cred.Uid), int(cred.Pid), nil
+	return peer{uid: int(cred.Uid), gid: int(cred.Gid), pid: int(cred.Pid)}, nil
 }

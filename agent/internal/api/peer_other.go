@@ -7,4 +7,4 @@ import (
 	"net"
 )
 
-func peerOf(*net.UnixConn) (uid, pid int, err error) { return 0, 0, errors.ErrUnsupported }
+func credentials(*net.UnixConn) (peer, error) { return peer{}, errors.ErrUnsupported }

@@ -24,6 +24,7 @@ type route struct {
 	required []string // of its fields
 	answer   any      // an example value of the answer's type; nil: not JSON
 	created  bool     // success is 201
+	keyed    bool     // takes an Idempotency-Key
 	stream   string   // media type of an answer that is not JSON
 	status   []int    // beside the usual ones
 	serve    func(*Server, *call) error

@@ -11,13 +11,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/adrian207/siemd/agent/idempotency"
 	"github.com/adrian207/siemd/agent/internal/config"
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
@@ -27,30 +27,26 @@ const SocketName = "siemd.sock"
 
 // Server is the HTTP interface of one agent.
 type Server struct {
-	agent    *supervisor.Agent
-	log      *slog.Logger
-	own      string // the agent's own token
-	known    atomic.Pointer[tokens]
-	failures failures
-	taps     atomic.Int64 // that watch now
-	now      func() time.Time
-	patience time.Duration // for a body to come
-	document func() schema // of OpenAPI
-	servers  []*http.Server
-	open     []listening
-}
-
-// listening is a bound address and whether its peers are trusted by where it is.
-type listening struct {
-	net.Listener
-	local bool // loopback or a unix socket
-	unix  bool
+	agent     *supervisor.Agent
+	log       *slog.Logger
+	own       string // the agent's own token
+	known     atomic.Pointer[tokens]
+	failures  failures          // wrong tokens, by address
+	overreach failures          // requests beyond a scope, by caller
+	keys      *idempotency.Keys // of exports
+	taps      atomic.Int64      // that watch now
+	now       func() time.Time
+	patience  time.Duration // for a body to come
+	document  func() schema // of OpenAPI
+	servers   []*http.Server
+	open      []listening
 }
 
 // Listen binds every address of cfg and the socket. What can fail about the
 // API fails here.
 func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server, error) {
 	s := &Server{agent: a, log: log, now: time.Now, patience: 30 * time.Second, document: sync.OnceValue(openAPI)}
+	s.keys = idempotency.Load(a.Resume, keyWindow)
 	var err error
 	if s.own, err = ownToken(filepath.Join(cfg.DataDir, TokenName)); err != nil {
 		return nil, err
@@ -63,17 +59,18 @@ func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server,
 }
 
 func (s *Server) bind(cfg *config.Config) error {
-	sock, err := listenUnix(filepath.Join(cfg.DataDir, SocketName))
+	sock, err := listenUnix(filepath.Join(cfg.DataDir, SocketName), "")
 	if err != nil {
 		return err
 	}
 	s.open = append(s.open, sock)
 	for _, addr := range cfg.API.Listen {
 		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-			ln, err := listenUnix(path)
+			ln, err := listenUnix(path, cfg.API.SocketGroup)
 			if err != nil {
 				return err
 			}
+			s.log.Info("api listens", "address", addr, "auth", "peer credentials")
 			s.open = append(s.open, ln)
 			continue
 		}
@@ -86,49 +83,23 @@ func (s *Server) bind(cfg *config.Config) error {
 			return fmt.Errorf("api.listen: %w", err)
 		}
 		local := ln.Addr().(*net.TCPAddr).IP.IsLoopback()
+		ln = limit(ln, maxConns)
+		auth := "tokens"
 		if cfg.API.TLS.CertFile != "" {
-			cert := &certificate{files: cfg.API.TLS, running: s.agent.Config}
-			if _, err := cert.get(nil); err != nil {
+			c, err := s.serverTLS(cfg)
+			if err != nil {
 				ln.Close()
-				return fmt.Errorf("api.tls: %w", err)
+				return err
 			}
-			ln = tls.NewListener(ln, &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12})
+			if cfg.API.TLS.ClientCAFile != "" {
+				auth = "tokens and client certificates"
+			}
+			ln = tls.NewListener(ln, c)
 		}
-		s.log.Info("api listens", "address", addr, "tls", cfg.API.TLS.CertFile != "")
+		s.log.Info("api listens", "address", addr, "tls", cfg.API.TLS.CertFile != "", "auth", auth)
 		s.open = append(s.open, listening{Listener: ln, local: local})
 	}
 	return nil
-}
-
-// maxSocketPath is what a unix socket's address can hold.
-const maxSocketPath = 107
-
-func listenUnix(path string) (listening, error) {
-	if len(path) > maxSocketPath {
-		// A long data_dir: bind through a short link to its directory's descriptor.
-		dir, err := os.Open(filepath.Dir(path))
-		if err != nil {
-			return listening{}, err
-		}
-		defer dir.Close()
-		path = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
-	}
-	// Whoever held it is gone: the lock of data_dir is ours.
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		if err := os.Remove(path); err != nil {
-			return listening{}, err
-		}
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		return listening{}, err
-	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(true)
-	if err := os.Chmod(path, 0o600); err != nil {
-		ln.Close()
-		return listening{}, err
-	}
-	return listening{Listener: ln, local: true, unix: true}, nil
 }
 
 // Run serves until ctx ends, then answers what is under way for at most a second.

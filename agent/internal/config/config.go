@@ -50,6 +50,9 @@ type API struct {
 	Tokens []Token   `yaml:"tokens" doc:"further tokens beside <data_dir>/api.token"`
 	TLS    ServerTLS `yaml:"tls" doc:"certificate of the API; needed beyond loopback"`
 
+	Clients     []APIClient `yaml:"clients" doc:"who may use the API with a client certificate, without a token"`
+	SocketGroup string      `yaml:"socket_group" doc:"group whose members may use the unix: sockets of listen, beside root and the user that siemd runs as" example:"adm"`
+
 	AllowedDestinations Destinations `yaml:"allowed_destinations" doc:"where connections made through the API may go: public, private, loopback, * for all three, addresses and networks, with a port behind them if need be; default: public, private and the addresses that outputs in config files name; link-local addresses and those of cloud metadata never" example:"[10.1.0.0/16, 192.0.2.7:8088]"`
 
 	ListenIsDefault bool `yaml:"-"` // nobody asked for this address
@@ -62,10 +65,19 @@ type Token struct {
 	Scope string       `yaml:"scope" oneof:"read|write" doc:"what it may do"`
 }
 
+// APIClient lets the holder of a certificate use the API.
+type APIClient struct {
+	Name        string `yaml:"name" doc:"who; for the audit log" required:"true" example:"prometheus"`
+	Certificate string `yaml:"certificate" doc:"the one name that the certificate must have: dns:NAME, uri:URI, email:ADDRESS, cn:COMMON NAME, or sha256:FINGERPRINT" required:"true" example:"dns:prometheus.example.com"`
+	Scope       string `yaml:"scope" oneof:"read|write" doc:"what it may do"`
+}
+
 // ServerTLS is the certificate of a listener.
 type ServerTLS struct {
 	CertFile string `yaml:"cert_file" file:"certificate" doc:"PEM file with the certificate chain"`
 	KeyFile  string `yaml:"key_file" file:"key" doc:"PEM file with the private key"`
+
+	ClientCAFile string `yaml:"client_ca_file" file:"certificate" doc:"PEM file with the authorities of client certificates; api.clients says what their holders may do"`
 }
 
 // WAL are the budgets and modes of the log.
@@ -175,6 +187,7 @@ func (s *Settings) Validate() error {
 		}
 		names[t.Name] = true
 	}
+	errs = append(errs, s.API.checkClients(names)...)
 	for _, d := range s.API.AllowedDestinations {
 		if _, err := parseDestination(d); err != nil {
 			bad("api.allowed_destinations", "for example [public, 10.1.0.0/16, 192.0.2.7:8088]", "%s", err)

@@ -36,6 +36,7 @@ type Managed struct {
 	Endpoint        string            `yaml:"endpoint" doc:"the endpoint as it was asked for"`
 	SeverityMapping map[string]string `yaml:"severity_mapping,omitempty" doc:"severities that the output sees as another one"`
 	Secrets         string            `yaml:"secrets,omitempty" doc:"which sealed file belongs to this one"`
+	Request         string            `yaml:"request,omitempty" doc:"digests of the key and the body of the request that has made it"`
 	CreatedAt       time.Time         `yaml:"created_at" doc:"when it was made"`
 	UpdatedAt       time.Time         `yaml:"updated_at" doc:"when it was changed last"`
 

@@ -80,7 +80,8 @@ func (r *rig) export(id string, wait time.Duration, targets ...string) Exported 
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	x, err := r.Export(ctx, fmt.Appendf(nil, `{"event_type":"alert","event_id":%q}`, id), targets, time.Second)
+	x, waiting, err := r.Store(ctx, Export{Event: fmt.Appendf(nil, `{"event_type":"alert","event_id":%q}`, id), Targets: targets, Patience: time.Second})
+	r.Await(ctx, x.Seq, waiting, x.Results)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -248,11 +249,11 @@ func TestWhatRunsIsToldFromWhatDoesNot(t *testing.T) {
 	if err := r.Drain(ctx, "es"); err != nil {
 		t.Errorf("Drain = %v", err)
 	}
-	if _, err := r.Export(ctx, []byte(`{}`), []string{"nobody"}, time.Second); !errors.Is(err, ErrUnknownConnection) {
+	if _, _, err := r.Store(ctx, Export{Event: []byte(`{}`), Targets: []string{"nobody"}, Patience: time.Second}); !errors.Is(err, ErrUnknownConnection) {
 		t.Errorf("Export = %v", err)
 	}
 	var refused *RefusedError
-	if _, err := r.Export(ctx, []byte(`{"a":`), nil, time.Second); !errors.As(err, &refused) {
+	if _, _, err := r.Store(ctx, Export{Event: []byte(`{"a":`), Patience: time.Second}); !errors.As(err, &refused) {
 		t.Errorf("Export = %v", err)
 	}
 	if err := r.Probe(ctx, "off", func(agent.Step) {}); err != nil {

@@ -16,7 +16,7 @@ import (
 // exportInput is the name under which exported events are counted.
 const exportInput = "api"
 
-// exports is the small input behind Export.
+// exports is the small input behind Store.
 type exports struct {
 	sink      agent.Sink
 	env       agent.Env
@@ -29,7 +29,7 @@ func (e *exports) init(a *Agent, cfg *config.Config) {
 	e.preparers.New = func() any { return &intake.Preparer{Input: exportInput, Identity: cfg.Identity} }
 }
 
-// An Exported is an event that Export has stored, and what became of it.
+// An Exported is an event that Store has stored, and what became of it.
 type Exported struct {
 	EventID string
 	Seq     uint64
@@ -44,53 +44,81 @@ func (e *RefusedError) Error() string { return e.Refusal.Reason + ": " + e.Refus
 // ErrUnknownConnection says that there is no connection of a name.
 var ErrUnknownConnection = errors.New("there is no such connection")
 
-// Export stores one event, a JSON object, and waits for what becomes of it at
-// the running connections that take it, or at those in targets if there are
-// any. It waits until ctx ends; then what is not known counts as pending. The
-// error is *RefusedError, ErrUnknownConnection, agent.ErrFull or agent.ErrClosed; otherwise
-// the event is on disk. store bounds how long a full log is waited for.
-func (a *Agent) Export(ctx context.Context, event []byte, targets []string, store time.Duration) (Exported, error) {
-	for _, name := range targets {
+// An Export is one event to store and to follow.
+type Export struct {
+	Event    []byte        // a JSON object
+	Targets  []string      // the connections that are to get it; nil: all that take it
+	Patience time.Duration // how long a full log is waited for
+
+	// Origin, if there is one, derives the id of an event that has none, so that
+	// the same request gives it the same id. Mark is asked for what goes to the
+	// disk in the same fsync as the event; nil: nothing.
+	Origin string
+	Mark   func(eventID string) *agent.Mark
+}
+
+// Store puts the event into the log. Results of what it returns holds the named
+// connections that will not get it, and why; waiting are those to Await. The
+// error is *RefusedError, ErrUnknownConnection, agent.ErrFull or agent.ErrClosed;
+// otherwise the event is on disk.
+func (a *Agent) Store(ctx context.Context, x Export) (stored Exported, waiting []string, err error) {
+	for _, name := range x.Targets {
 		if a.Config().Outputs[name] == nil {
-			return Exported{}, fmt.Errorf("%w: %q", ErrUnknownConnection, name)
+			return stored, nil, fmt.Errorf("%w: %q", ErrUnknownConnection, name)
 		}
 	}
 	p := a.exports.preparers.Get().(*intake.Preparer)
 	var e agent.Event
-	_, refusal := p.Prepare(&e, event, "", 0, time.Now().UnixNano())
+	_, refusal := p.Prepare(&e, x.Event, x.Origin, 0, time.Now().UnixNano())
 	if refusal != nil {
 		a.exports.preparers.Put(p)
-		return Exported{}, &RefusedError{*refusal}
+		return stored, nil, &RefusedError{*refusal}
 	}
-	x := Exported{EventID: string(e.ID), Results: map[string]delivery.Outcome{}}
+	stored = Exported{EventID: string(e.ID), Results: map[string]delivery.Outcome{}}
 	typ, sev := string(e.Type), e.Severity
-	waiting := a.takers(typ, sev, targets, x.Results)
-	body := append([]byte(nil), e.Body...)
+	waiting = a.takers(typ, sev, x.Targets, stored.Results)
+	batch := agent.Batch{Lines: [][]byte{append([]byte(nil), e.Body...)}, Targets: x.Targets}
 	a.exports.preparers.Put(p)
+	if x.Mark != nil {
+		batch.Mark = x.Mark(stored.EventID)
+	}
 
-	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), store)
-	receipt, err := a.exports.sink.Emit(storing, agent.Batch{Lines: [][]byte{body}, Targets: targets})
-	cancel()
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Patience)
+	defer cancel()
+	receipt, err := a.exports.sink.Emit(storing, batch)
 	switch {
 	case err != nil:
-		return Exported{}, err
+		return Exported{}, nil, err
 	case receipt.Accepted != 1:
-		return Exported{}, &RefusedError{receipt.Refused[0]}
+		return Exported{}, nil, &RefusedError{receipt.Refused[0]}
 	}
-	x.Seq = receipt.First
+	stored.Seq = receipt.First
+	return stored, waiting, nil
+}
 
+// Await waits until ctx ends for what becomes of the event seq at the
+// connections waiting, and puts it into results. What is not known then counts as pending.
+func (a *Agent) Await(ctx context.Context, seq uint64, waiting []string, results map[string]delivery.Outcome) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, name := range waiting {
 		wg.Go(func() {
-			o := a.outcome(ctx, name, x.Seq)
+			o := a.outcome(ctx, name, seq)
 			mu.Lock()
 			defer mu.Unlock()
-			x.Results[name] = o
+			results[name] = o
 		})
 	}
 	wg.Wait()
-	return x, nil
+}
+
+// Resume is the position of the last durable mark that Store or Remember has kept under key.
+func (a *Agent) Resume(key string) ([]byte, bool) { return a.exports.sink.Resume(key) }
+
+// Remember makes a mark last.
+func (a *Agent) Remember(ctx context.Context, m *agent.Mark) error {
+	_, err := a.exports.sink.Emit(ctx, agent.Batch{Mark: m})
+	return err
 }
 
 // takers lists the connections to wait for. Of named ones that will not get the

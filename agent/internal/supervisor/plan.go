@@ -109,11 +109,17 @@ func diffSettings(old, new *config.Config) (restart, inPlace []string) {
 	if old.Refused != new.Refused {
 		restart = append(restart, "refused")
 	}
-	if fmt.Sprintf("%v", old.API.Listen) != fmt.Sprintf("%v", new.API.Listen) || old.API.TLS != new.API.TLS {
+	if fmt.Sprintf("%v", old.API.Listen) != fmt.Sprintf("%v", new.API.Listen) || (old.API.TLS.CertFile == "") != (new.API.TLS.CertFile == "") || old.API.SocketGroup != new.API.SocketGroup {
 		restart = append(restart, "api.listen")
 	}
 	if fmt.Sprintf("%v", old.Log) != fmt.Sprintf("%v", new.Log) {
 		inPlace = append(inPlace, "log")
+	}
+	if old.API.TLS != new.API.TLS {
+		inPlace = append(inPlace, "api.tls")
+	}
+	if !slices.Equal(old.API.Clients, new.API.Clients) {
+		inPlace = append(inPlace, "api.clients")
 	}
 	if !reflect.DeepEqual(old.API.Tokens, new.API.Tokens) {
 		inPlace = append(inPlace, "api.tokens")
