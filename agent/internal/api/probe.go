@@ -32,9 +32,10 @@ func (s *Server) test(c *call) error {
 	defer cancel()
 	steps := []probeStep{}
 	began := time.Now()
+	last := began
 	err = s.agent.Probe(ctx, conn.Config.Name, func(st agent.Step) {
-		one := probeStep{Name: st.Name, OK: st.Err == nil, Detail: st.Detail, Seconds: time.Since(began).Seconds()}
-		began = time.Now()
+		one := probeStep{Name: st.Name, OK: st.Err == nil, Detail: st.Detail, Seconds: time.Since(last).Seconds()}
+		last = time.Now()
 		if st.Err != nil {
 			one.Error, one.Fix = st.Err.Error(), st.Fix
 		}
@@ -44,7 +45,7 @@ func (s *Server) test(c *call) error {
 	case errors.Is(err, supervisor.ErrUnknownConnection), errors.Is(err, supervisor.ErrNoProbe):
 		return err
 	}
-	conn, ok := s.settled(ctx, conn.Config.Name, err == nil)
+	conn, ok := s.settled(ctx, conn.Config.Name, err == nil, began)
 	if !ok {
 		return supervisor.ErrUnknownConnection
 	}
@@ -66,13 +67,20 @@ func (s *Server) test(c *call) error {
 
 // settled is the connection after a probe. One that went well sends at once
 // what was held back, and what comes of that says more than the probe itself.
-func (s *Server) settled(ctx context.Context, name string, well bool) (supervisor.Connection, bool) {
+func (s *Server) settled(ctx context.Context, name string, well bool, began time.Time) (supervisor.Connection, bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	taken := 0
 	for {
 		conn, ok := s.agent.Connection(name)
-		if !ok || !well || !conn.Running || conn.Pending == 0 || conn.Health.Status == delivery.Healthy {
+		if !ok || !well || !conn.Running || conn.Pending == 0 {
 			return conn, ok
+		}
+		// Events may come all the time, so that some always wait. A moment more, and those of before are counted.
+		if conn.Health.Status == delivery.Healthy && conn.Health.LastSuccess.After(began) {
+			if taken++; taken > 5 {
+				return conn, ok
+			}
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):

@@ -18,6 +18,7 @@ type gate struct {
 	fails   int       // closings since something was taken
 	epoch   uint64    // changes with every closing; a request carries that of its start
 	probing bool      // the one try is in flight
+	again   bool      // kicked meanwhile: that one began before what the kick is about
 }
 
 func newGate(retry Retry) gate { return gate{retry: retry, random: rand.Int64N} }
@@ -37,7 +38,12 @@ func (g *gate) close(now time.Time, epoch uint64, d time.Duration, blocked bool)
 	if epoch == g.epoch || !g.closed {
 		g.fails++
 		g.epoch++
-		g.until = now.Add(max(g.backoff(g.fails), d))
+		wait := g.backoff(g.fails)
+		if g.again {
+			wait = 0
+		}
+		g.again = false
+		g.until = now.Add(max(wait, d))
 	} else if until := now.Add(d); until.After(g.until) {
 		g.until = until
 	}
@@ -46,11 +52,13 @@ func (g *gate) close(now time.Time, epoch uint64, d time.Duration, blocked bool)
 
 // open lets everything pass.
 func (g *gate) open() {
-	g.closed, g.blocked, g.fails, g.until = false, false, 0, time.Time{}
+	g.closed, g.blocked, g.again, g.fails, g.until = false, false, false, 0, time.Time{}
 }
 
-// kick makes the next try due now.
+// kick makes the next try due now, and the one after it too if one is in flight:
+// it may have begun before the target was well again.
 func (g *gate) kick(now time.Time) {
+	g.again = g.closed && g.probing
 	if g.closed && g.until.After(now) {
 		g.until = now
 	}

@@ -165,6 +165,14 @@ func TestGate(t *testing.T) {
 	admits(false, now.Add(2*time.Second))
 	g.kick(now)
 	admits(true, time.Time{})
+	// A kick while the one try is in flight is about what comes after it, once.
+	g.probing = true
+	g.kick(now)
+	g.probing = false
+	g.close(now, g.epoch, 0, false)
+	admits(true, time.Time{})
+	g.close(now, g.epoch, 0, false)
+	admits(false, now.Add(8*time.Second))
 	g.open()
 	admits(true, time.Time{})
 	if g.fails != 0 || g.blocked {
