@@ -1,10 +1,8 @@
 package elastic
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -61,22 +59,11 @@ func New(c Config, env agent.Env) (*Output, error) {
 // Encode appends e's action and document.
 func (o *Output) Encode(dst []byte, e *agent.Event) ([]byte, error) { return o.codec.Encode(dst, e) }
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // Write posts the events' wire forms in one request.
 func (o *Output) Write(ctx context.Context, events []agent.Event) error {
-	buf := bodies.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= 8<<20 {
-			buf.Reset()
-			bodies.Put(buf)
-		}
-	}()
-	for i := range events {
-		buf.Write(events[i].Wire)
-	}
+	body := agent.JoinWire(nil, events)
 	o.tally.settle()
-	resp, err := o.client.Do(ctx, &httpx.Request{Path: bulkPath, Body: buf.Bytes(), Limit: 8<<20 + int64(len(events))<<11})
+	resp, err := o.client.Do(ctx, &httpx.Request{Path: bulkPath, Body: body, Limit: 8<<20 + int64(len(events))<<11})
 	if err != nil {
 		return err
 	}

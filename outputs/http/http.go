@@ -53,25 +53,26 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // Write sends the events' wire forms in one request.
 func (o *Output) Write(ctx context.Context, events []agent.Event) error {
-	buf := bodies.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= 8<<20 {
-			buf.Reset()
-			bodies.Put(buf)
-		}
-	}()
-	array := o.config.Format == "array"
-	if array {
+	var body []byte
+	if o.config.Format == "array" {
+		buf := bodies.Get().(*bytes.Buffer)
+		defer func() {
+			if buf.Cap() <= 8<<20 {
+				buf.Reset()
+				bodies.Put(buf)
+			}
+		}()
 		buf.WriteByte('[')
-	}
-	for i := range events {
-		buf.Write(events[i].Wire)
-	}
-	if array {
+		for i := range events {
+			buf.Write(events[i].Wire)
+		}
 		buf.Truncate(buf.Len() - 1) // the last comma
 		buf.WriteByte(']')
+		body = buf.Bytes()
+	} else {
+		body = agent.JoinWire(nil, events)
 	}
-	r := &httpx.Request{Method: o.config.Method, Body: buf.Bytes(), Brief: true}
+	r := &httpx.Request{Method: o.config.Method, Body: body, Brief: true}
 	var access agent.Secret
 	if o.tokens != nil {
 		var err error

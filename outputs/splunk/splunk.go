@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/adrian207/siemd/agent"
@@ -64,25 +63,14 @@ func (o *Output) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	return o.codec.Encode(dst, e)
 }
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // Write posts the events' wire forms in one request.
 func (o *Output) Write(ctx context.Context, events []agent.Event) error {
-	buf := bodies.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= 8<<20 {
-			buf.Reset()
-			bodies.Put(buf)
-		}
-	}()
-	for i := range events {
-		buf.Write(events[i].Wire)
-	}
+	body := agent.JoinWire(nil, events)
 	o.tally.settle()
 	if o.acks != nil {
-		return o.acks.write(ctx, o, buf.Bytes(), len(events))
+		return o.acks.write(ctx, o, body, len(events))
 	}
-	got, err := o.post(ctx, buf.Bytes(), len(events), nil)
+	got, err := o.post(ctx, body, len(events), nil)
 	if err == nil {
 		err = got.err
 	}

@@ -19,6 +19,8 @@ type gatherer struct {
 	linger  *time.Timer
 	until   time.Time // when the current span goes at the latest
 	burst   bool      // the span before it was full
+	wires   int       // bytes that a new span makes room for
+	events  int       // and events
 	flushTo uint64    // events before it do not wait for others
 	blocks  chan *held
 	starved chan struct{} // the budget is spent: what is here has to go
@@ -321,6 +323,7 @@ func (g *gatherer) cutFor(ctx context.Context, next *span) {
 	g.cur = next
 	g.gathering.Store(0)
 	s.seal()
+	g.wires, g.events = len(s.wire)+len(s.wire)/8, len(s.events)
 	s.charge = int64(len(s.wire))
 	g.budget.take(s.charge)
 	select {
@@ -337,7 +340,8 @@ func (g *gatherer) newSpan(seq uint64) *span {
 	case s = <-g.spare:
 		s.reset(4 * int(g.o.Config.Batch.MaxBytes))
 	default:
-		s = &span{}
+		// As large as the one before became: growing leaves garbage of its size.
+		s = &span{wire: make([]byte, 0, g.wires), events: make([]agent.Event, 0, g.events)}
 	}
 	s.from, s.to = seq, seq
 	return s

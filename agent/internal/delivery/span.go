@@ -68,10 +68,11 @@ func (s *span) skip(from, to uint64, r Result) {
 }
 
 // seal makes Wire of each event a view of wire, which moves while it grows.
+// Their capacities run on, so that agent.JoinWire can tell that they lie together.
 func (s *span) seal() {
 	at := 0
 	for i, end := range s.ends {
-		s.events[i].Wire = s.wire[at:end:end]
+		s.events[i].Wire = s.wire[at:end]
 		at = end
 	}
 }
