@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,11 +65,7 @@ func newRun(std streams) *cobra.Command {
 
 // runAgent is the daemon's life: open, serve, drain.
 func runAgent(ctx context.Context, cfg *config.Config, path, problem string, watch bool, std streams) error {
-	if os.Getenv("GOGC") == "" {
-		// The live heap is a few large buffers without pointers: collecting it
-		// often is cheap, and halves what it may grow by.
-		debug.SetGCPercent(50)
-	}
+	boundMemory()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // from here on it does not end the process; opening the log can take long
 	defer signal.Stop(hup)

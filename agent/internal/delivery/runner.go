@@ -22,7 +22,7 @@ type Options struct {
 	Env    agent.Env
 
 	Endpoint string        // for failed events whose error names none
-	MaxBytes int64         // of blocks and encoded events held; 0: 16 MiB
+	MaxBytes int64         // of blocks and encoded events held; 0: 8 MiB
 	Grace    time.Duration // for requests in flight when Run's context ends; 0: 5 s
 }
 
@@ -88,7 +88,7 @@ type Runner struct {
 // New makes a Runner. It does no I/O.
 func New(o Options) *Runner {
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 16 << 20
+		o.MaxBytes = 8 << 20
 	}
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second

@@ -25,7 +25,7 @@ type Options struct {
 	Sync         string        // "always" (default): an acknowledged event is fsynced; "interval": it is written, and fsynced soon
 	SyncInterval time.Duration // for "interval"; default 100 ms
 	Compression  string        // "s2" (default), "zstd", "none"
-	SegmentSize  int           // in bytes, overshot by at most one block; default 4 MiB, at most MaxSize/8
+	SegmentSize  int           // in bytes, overshot by at most one block; default 2 MiB, at most MaxSize/8
 
 	Log     *slog.Logger
 	Metrics *metrics.Set
@@ -148,7 +148,7 @@ func newLog(o Options) (*Log, error) {
 		o.MaxSize = 4 << 30
 	}
 	if o.SegmentSize <= 0 {
-		o.SegmentSize = 4 << 20
+		o.SegmentSize = 2 << 20
 	}
 	o.SegmentSize = max(min(o.SegmentSize, int(o.MaxSize/8)), 4<<10)
 	if o.SyncInterval <= 0 {
