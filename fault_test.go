@@ -64,9 +64,15 @@ type bench struct {
 // startBench starts siemd with the outputs section (and more) given, and an http input.
 func startBench(t *testing.T, more string) *bench {
 	t.Helper()
+	return startBenchAPI(t, "{listen: []}", more)
+}
+
+// startBenchAPI is startBench with an api section; more may begin with further inputs.
+func startBenchAPI(t *testing.T, api, more string) *bench {
+	t.Helper()
 	b := &bench{dir: t.TempDir(), ingest: freeAddr(t)}
 	b.client = socketClient(filepath.Join(b.dir, "state", "siemd.sock"))
-	writeFile(t, b.conf(), fmt.Sprintf("data_dir: %s/state\napi: {listen: []}\ninputs: {ingest: {type: http, listen: %q}}\n%s", b.dir, b.ingest, more))
+	writeFile(t, b.conf(), fmt.Sprintf("data_dir: %s/state\napi: %s\ninputs:\n  ingest: {type: http, listen: %q}\n%s", b.dir, api, b.ingest, more))
 	b.daemon = startDaemon(t, b.conf(), nil)
 	return b
 }

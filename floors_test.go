@@ -30,7 +30,9 @@ var floors = map[string][]string{
 	"agent/internal/delivery":   {"agent", "agent/internal/wal", "codecs/json"},
 	"agent/internal/config":     {"agent", "agent/internal/intake", "agent/internal/delivery"},
 	"agent/internal/supervisor": {"agent", "agent/internal/wal", "agent/internal/intake", "agent/internal/delivery", "agent/internal/config"},
-	"agent/internal/api":        {"agent", "agent/internal/config", "agent/internal/supervisor", "agent/internal/delivery", "agent/internal/intake", "agent/internal/wal", "agent/idempotency"},
+	"agent/internal/api":        {"agent", "agent/internal/config", "agent/internal/supervisor", "agent/internal/delivery", "agent/internal/intake", "agent/internal/wal", "agent/idempotency", "agent/internal/history", "agent/internal/statuspage"},
+	"agent/internal/history":    {},
+	"agent/internal/statuspage": {},
 	"agent/cli":                 {"agent"},
 	"bench/":                    {"agent/plugintest"}, // and nothing of the agent itself
 }

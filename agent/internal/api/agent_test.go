@@ -169,8 +169,8 @@ func (a answer) field(path string) any {
 func (r *rig) call(method, path, body string, header ...string) answer {
 	r.t.Helper()
 	if strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "/api") && !strings.HasPrefix(path, "//") {
-		switch strings.SplitN(path[1:], "?", 2)[0] {
-		case "livez", "readyz", "metrics":
+		switch strings.SplitN(strings.SplitN(path[1:], "?", 2)[0], "/", 2)[0] {
+		case "", "page", "livez", "readyz", "metrics":
 		default:
 			path = prefix + path
 		}

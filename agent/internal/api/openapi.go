@@ -29,10 +29,11 @@ func openAPI() schema {
 	d := describer{components: schema{}, types: map[string]reflect.Type{}}
 	paths := schema{}
 	for _, r := range routes() {
-		item, ok := paths[r.path].(schema)
+		path := r.documented()
+		item, ok := paths[path].(schema)
 		if !ok {
 			item = schema{}
-			paths[r.path] = item
+			paths[path] = item
 		}
 		item[strings.ToLower(r.method)] = d.operation(&r)
 	}

@@ -33,7 +33,7 @@ type route struct {
 // routes are all endpoints.
 func routes() []route {
 	var all []route
-	for _, list := range [][]route{plainRoutes, viewRoutes, connectionRoutes, exportRoutes, errandRoutes, probeRoutes, failedRoutes, logRoutes, tapRoutes} {
+	for _, list := range [][]route{plainRoutes, viewRoutes, connectionRoutes, exportRoutes, errandRoutes, probeRoutes, failedRoutes, logRoutes, tapRoutes, pageRoutes} {
 		all = append(all, list...)
 	}
 	// It is not in a table of its own because it describes them all.

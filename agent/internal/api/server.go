@@ -19,6 +19,7 @@ import (
 
 	"github.com/adrian207/siemd/agent/idempotency"
 	"github.com/adrian207/siemd/agent/internal/config"
+	"github.com/adrian207/siemd/agent/internal/history"
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
@@ -35,6 +36,7 @@ type Server struct {
 	overreach failures          // requests beyond a scope, by caller
 	keys      *idempotency.Keys // of exports
 	taps      atomic.Int64      // that watch now
+	history   history.Recorder
 	now       func() time.Time
 	patience  time.Duration // for a body to come
 	document  func() schema // of OpenAPI
@@ -125,6 +127,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { s.record(ctx) })
 	<-ctx.Done()
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

@@ -30,6 +30,13 @@ type Config struct {
 	Hash    string   // over everything, substituted values included
 
 	filesHash string // over the files alone
+	provenance
+}
+
+// provenance is what is known about values that come from elsewhere, so that they are not shown.
+type provenance struct {
+	refs    map[string]string // as written, by dotted path
+	private []string          // what they stand for
 }
 
 // Settings are the top-level keys but the components.
@@ -117,6 +124,7 @@ type Input struct {
 	Hash   string
 	File   string
 	Line   int
+	provenance
 }
 
 // An Output is one configured output.
@@ -129,6 +137,7 @@ type Output struct {
 	Hash   string
 	File   string
 	Line   int
+	provenance
 
 	Managed *Managed // nil for one from a config file
 }

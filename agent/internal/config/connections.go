@@ -156,6 +156,8 @@ func (l *loader) connection(ps *agent.Problems, id string, root *yaml.Node, secr
 			n = root.Content[i+1].Content[1]
 		}
 	}
+	l.refs = map[string]string{}
+	references(n, "outputs."+id+".", l.refs)
 	s := substituter{ps: ps, resolve: !l.opt.NoSecrets, seen: map[*yaml.Node]bool{}, sealed: m.Sealed, sealedOnly: true}
 	if s.walk(n); ps.Errors() > before {
 		return

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -60,6 +61,7 @@ type loader struct {
 	sum      hash.Hash
 	lines    []string // of the file that is being read
 	places   map[string]place
+	refs     map[string]string // of that file: see references
 }
 
 // place is where a component without mistakes stands, for messages after all files were read.
@@ -117,6 +119,8 @@ func (l *loader) file(path string) {
 	}
 	l.cfg.Files = append(l.cfg.Files, path)
 	merge(ps, root)
+	l.refs = map[string]string{}
+	references(root, "", l.refs)
 	s := substituter{ps: ps, resolve: !l.opt.NoSecrets, seen: map[*yaml.Node]bool{}}
 	s.walk(root)
 	l.repeated(ps, root)
@@ -127,6 +131,11 @@ func (l *loader) file(path string) {
 	agent.Decode(ps, root, &doc)
 	l.cfg.Settings = doc.Settings
 	l.files(ps, root, &doc.Settings, l.sum)
+	l.cfg.private = append(l.cfg.private, privateTexts(ps)...)
+	if l.cfg.refs == nil {
+		l.cfg.refs = map[string]string{}
+	}
+	maps.Copy(l.cfg.refs, l.refs)
 	for _, name := range sortedKeys(doc.Inputs) {
 		n := doc.Inputs[name]
 		l.input(ps, name, keyNode(root, "inputs", name), &n)
@@ -238,6 +247,7 @@ func (l *loader) input(ps *agent.Problems, name string, key, n *yaml.Node) {
 	in.Config = spec.Decode(ps, n, &keys)
 	in.Common = keys.Common
 	in.Hash += l.filesHash(ps, n, in.Config)
+	in.provenance = provenance{below(l.refs, "inputs."+name+"."), privateTexts(ps)}
 	l.cfg.Inputs[name] = in
 	if ps.Errors() == before {
 		l.place(ps, "input", name, key, n)
@@ -259,6 +269,7 @@ func (l *loader) output(ps *agent.Problems, name string, key, n *yaml.Node) {
 	out.Config = spec.Decode(ps, n, &keys)
 	out.Common = keys.Config
 	out.Hash += l.filesHash(ps, n, out.Config)
+	out.provenance = provenance{below(l.refs, "outputs."+name+"."), privateTexts(ps)}
 	l.cfg.Outputs[name] = out
 	if ps.Errors() == before {
 		l.place(ps, "output", name, key, n)

@@ -42,6 +42,7 @@ type Agent struct {
 
 	changing sync.Mutex // one change of the config or the components at a time
 	reloads  reloads
+	attempts attempts
 	taps     atomic.Uint64 // that there have been
 
 	// mu guards what a reload swaps. It is held for moments only.
@@ -110,7 +111,9 @@ func New(cfg *config.Config, opt Options) (*Agent, error) {
 	if err == nil {
 		a.sweepTaps()
 		a.exports.init(a, cfg)
-		_, err = a.Apply(cfg)
+		var plan Plan
+		plan, err = a.Apply(cfg)
+		a.noteAttempt(Actor{Name: "siemd"}, "start", "", plan, nil, err)
 	}
 	if err != nil {
 		return nil, errors.Join(err, a.close())

@@ -144,6 +144,7 @@ func (a *Agent) reloadOnce(by []Actor) (r Reload, err error) {
 		return nil
 	})
 	a.reloads.note(err)
+	a.noteAttempt(Actor{Name: who, Address: by[0].Address}, "reload", "", r.Plan, r.Warnings, err)
 	if err != nil {
 		for _, record := range records {
 			record.Result, record.Detail = "refused", err.Error()
@@ -226,7 +227,8 @@ func (a *Agent) Change(by Actor, ch Change) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	record := AuditRecord{Actor: by.Name, Address: by.Address, Action: ch.Action, Target: ch.ID, Result: "ok", Change: ch.Difference}
-	err := a.changeLocked(ch, record)
+	plan, err := a.changeLocked(ch, record)
+	a.noteAttempt(by, ch.Action, ch.ID, plan, nil, err)
 	if err != nil {
 		record.Result, record.Detail = "refused", err.Error()
 		a.auditLate(record)
@@ -241,18 +243,18 @@ func (a *Agent) Change(by Actor, ch Change) error {
 	return nil
 }
 
-func (a *Agent) changeLocked(ch Change, record AuditRecord) error {
+func (a *Agent) changeLocked(ch Change, record AuditRecord) (Plan, error) {
 	if ch.Check != nil {
 		old, exists := a.Connection(ch.ID)
 		if err := ch.Check(old, exists); err != nil {
-			return err
+			return Plan{}, err
 		}
 	}
 	cfg, problems := config.With(a.Config(), ch.Change)
 	if cfg == nil {
-		return &ConfigError{problems}
+		return Plan{}, &ConfigError{problems}
 	}
-	_, err := a.apply(cfg, func(Plan) error {
+	return a.apply(cfg, func(Plan) error {
 		// Audited first: a record of a change that the disk then refused is
 		// followed by another; a change without a record would be worse.
 		if err := a.audit.Add(record); err != nil {
@@ -260,5 +262,4 @@ func (a *Agent) changeLocked(ch Change, record AuditRecord) error {
 		}
 		return a.store.Write(ch.Change, ch.Generation)
 	})
-	return err
 }
