@@ -36,7 +36,7 @@ export class Problem extends Error {
 
 export const explain = (err) => (err instanceof Problem ? err.text : 'the agent does not answer');
 
-function url(path, query) {
+function address(path, query) {
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== '' && value !== null && value !== undefined) q.append(name, value);
@@ -47,7 +47,7 @@ function url(path, query) {
 
 async function send(method, path, { query, signal } = {}) {
   const used = token;
-  const resp = await fetch(url(path, query), {
+  const resp = await fetch(address(path, query), {
     method, signal, cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
     headers: { Authorization: `Bearer ${used}` },
   });
