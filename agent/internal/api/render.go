@@ -42,7 +42,7 @@ func (d *draft) bad(pointer, hint, message string, args ...any) {
 // render turns a wish into the output's keys and secrets. The error is a
 // *problem with all mistakes.
 func render(w *wish, old *config.Output) (*draft, error) {
-	d := &draft{w: w, old: old, keys: map[string]any{}, secrets: map[string]string{}}
+	d := &draft{w: w, old: old, keys: map[string]any{}, secrets: map[string]string{}, mistakes: w.mistakes}
 	f := &w.fields
 	d.kind = kinds[f.SIEMType]
 	switch {

@@ -13,8 +13,9 @@ import (
 // A wish is the body of a request that makes or changes a connection: the
 // fields that it gives, which null does not.
 type wish struct {
-	fields connectionFields
-	given  map[string]bool // by name
+	fields   connectionFields
+	given    map[string]bool // by name
+	mistakes []fieldError
 }
 
 // has reports whether the request gives the field, and for a change something new.
@@ -27,7 +28,8 @@ var readOnly = map[string]bool{
 }
 
 // parseWish lays the fields of data over base. In a change, what is as it was
-// counts as not given, so that a client can send back a whole object.
+// counts as not given, so that a client can send back a whole object. Fields that
+// are unknown or of another type are the wish's mistakes, for render to tell with the others.
 func parseWish(data []byte, base connectionFields, change bool) (*wish, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {
@@ -45,7 +47,6 @@ func parseWish(data []byte, base connectionFields, change bool) (*wish, error) {
 		places[name] = v.Field(i)
 		names = append(names, name)
 	}
-	var mistakes []fieldError
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		place, ok := places[name]
 		switch {
@@ -53,7 +54,7 @@ func parseWish(data []byte, base connectionFields, change bool) (*wish, error) {
 		case readOnly[name]:
 			continue
 		default:
-			mistakes = append(mistakes, fieldError{Pointer: "/" + escapePointer(name), Message: fmt.Sprintf("unknown field %q", name), Hint: nearestHint(name, names)})
+			w.mistakes = append(w.mistakes, fieldError{Pointer: "/" + escapePointer(name), Message: fmt.Sprintf("unknown field %q", name), Hint: nearestHint(name, names)})
 			continue
 		}
 		if string(members[name]) == "null" {
@@ -65,14 +66,11 @@ func parseWish(data []byte, base connectionFields, change bool) (*wish, error) {
 		if err := dec.Decode(fresh.Interface()); err != nil {
 			p := jsonMistake(err)
 			message := p.Detail
-			mistakes = append(mistakes, fieldError{Pointer: "/" + name, Message: message})
+			w.mistakes = append(w.mistakes, fieldError{Pointer: "/" + name, Message: message})
 			continue
 		}
 		w.given[name] = !change || !reflect.DeepEqual(place.Interface(), fresh.Elem().Interface())
 		place.Set(fresh.Elem())
-	}
-	if len(mistakes) > 0 {
-		return nil, mistaken(mistakes)
 	}
 	return w, nil
 }
