@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -137,19 +138,22 @@ func TestNotify(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, watchdog := os.LookupEnv("SIEMD_TEST_WATCHDOG")
-	watchdog = watchdog || len(setting(read(t, unitFile), "WatchdogSec")) > 0
-	a := startAgent(t, "data_dir: DIR/data\napi: {listen: []}\n", func(cmd *exec.Cmd) {
-		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+addr.Name)
-		if watchdog {
-			cmd.Env = append(cmd.Env, "WATCHDOG_USEC=2000000")
-		}
-	})
-	expect(t, conn, "READY=1")
-	if watchdog {
-		expect(t, conn, "WATCHDOG=1")
-		expect(t, conn, "WATCHDOG=1")
+	if len(setting(read(t, unitFile), "WatchdogSec")) != 1 {
+		t.Error("the unit has no watchdog")
 	}
+	a := startAgent(t, "data_dir: DIR/data\napi: {listen: []}\noutputs: {away: {type: syslog, endpoint: '127.0.0.1:9'}}\n", func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+addr.Name, "WATCHDOG_USEC=2000000")
+	})
+	expect(t, conn, "STATUS=opening the log")
+	expect(t, conn, "READY=1")
+	expect(t, conn, "STATUS=1 connection ok; backlog 0 events, log 0B")
+	expect(t, conn, "WATCHDOG=1")
+	if err := a.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, conn, "RELOADING=1")
+	expect(t, conn, "READY=1")
+	expect(t, conn, "WATCHDOG=1")
 	a.stop(t)
 	expect(t, conn, "STOPPING=1")
 }

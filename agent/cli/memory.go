@@ -28,8 +28,9 @@ func boundMemory() {
 	}
 }
 
-// groupLimit is the lowest memory.max of the process's control group (version
-// 2) and those above it, in bytes; 0 if there is none.
+// groupLimit is the lowest memory.max, or memory.high, above which the kernel
+// slows the process down, of its control group (version 2) and those above it,
+// in bytes; 0 if there is none.
 func groupLimit(self, root string) (lowest int64) {
 	b, err := os.ReadFile(self)
 	if err != nil {
@@ -41,9 +42,11 @@ func groupLimit(self, root string) (lowest int64) {
 			continue
 		}
 		for dir := filepath.Clean("/" + path); ; dir = filepath.Dir(dir) {
-			text, _ := os.ReadFile(filepath.Join(root, dir, "memory.max"))
-			if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && (lowest == 0 || n < lowest) {
-				lowest = n
+			for _, file := range []string{"memory.max", "memory.high"} {
+				text, _ := os.ReadFile(filepath.Join(root, dir, file))
+				if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && (lowest == 0 || n < lowest) {
+					lowest = n
+				}
 			}
 			if dir == "/" {
 				break

@@ -9,13 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/adrian207/siemd/agent/internal/api"
 	"github.com/adrian207/siemd/agent/internal/config"
@@ -71,6 +69,7 @@ func runAgent(ctx context.Context, cfg *config.Config, path, problem string, wat
 	defer signal.Stop(hup)
 	log, level := newLog(std.err, cfg.Log)
 	fallenBack := problem != ""
+	notify(log, "STATUS=opening the log")
 	a, err := supervisor.New(cfg, supervisor.Options{Log: log, Version: version, Problem: problem, Reloading: tellSystemd(log), Applied: func(cfg *config.Config) {
 		setLevel(level, cfg.Log.Level)
 		if err := writeSnapshot(cfg); err != nil {
@@ -114,6 +113,7 @@ func runAgent(ctx context.Context, cfg *config.Config, path, problem string, wat
 	}
 	reloads := reloadWhenAsked(ctx, a, edits, hup)
 	notify(log, daemon.SdNotifyReady)
+	defer reportToSystemd(a, log)()
 	log.Info("siemd runs", "version", version, "data_dir", cfg.DataDir, "inputs", len(cfg.Inputs), "outputs", len(cfg.Outputs))
 	err = a.Run(ctx)
 	notify(log, daemon.SdNotifyStopping)
@@ -182,33 +182,6 @@ func startError(cfg *config.Config, err error) error {
 		return exit(exitFailure, fmt.Errorf("%s: %w; nothing was touched", cfg.DataDir, err))
 	}
 	return exit(exitFailure, err)
-}
-
-// tellSystemd says when a reload begins, by systemd's clock, and how it ended.
-func tellSystemd(log *slog.Logger) func() func(int, error) {
-	return func() func(int, error) {
-		var now unix.Timespec
-		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for a clock that is always there
-		notify(log, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
-		return func(generation int, err error) {
-			status := fmt.Sprintf("config generation %d runs", generation)
-			if err != nil {
-				status = fmt.Sprintf("reload refused, config generation %d runs on: %s", generation, visible([]byte(firstLine(err.Error()))))
-			}
-			notify(log, daemon.SdNotifyReady+"\nSTATUS="+status)
-		}
-	}
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
-func notify(log *slog.Logger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("systemd was not told", "state", state, "err", err)
-	}
 }
 
 // newLog makes the agent's logger. Under systemd lines carry the priority that

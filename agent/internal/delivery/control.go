@@ -37,6 +37,10 @@ func (r *Runner) do(ctx context.Context, f func()) error {
 	}
 }
 
+// Alive returns nil once the runner's loop has answered, or ErrStopped if it
+// has ended. One that hangs does not answer until ctx ends.
+func (r *Runner) Alive(ctx context.Context) error { return r.do(ctx, func() {}) }
+
 // Takes reports whether the filter lets events of this type and severity through.
 func (r *Runner) Takes(typ []byte, sev agent.Severity) bool { return r.match.match(typ, sev) }
 

@@ -41,6 +41,8 @@ type Agent struct {
 	store   *config.Store
 
 	changing sync.Mutex // one change of the config or the components at a time
+
+	changingSince time.Time // seen by Alive, its own
 	reloads  reloads
 	attempts attempts
 	taps     atomic.Uint64 // that there have been

@@ -100,6 +100,7 @@ func (l *Log) keep() {
 	defer t.Stop()
 	failing := ""
 	for {
+		l.turns.keeper.Add(1)
 		select {
 		case <-t.C:
 		case <-l.wakeKeeper:

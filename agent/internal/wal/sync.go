@@ -51,6 +51,7 @@ func (l *Log) commitLoop() {
 func (l *Log) nextBatch(batch []*Chunk) []*Chunk {
 	l.mu.Lock()
 	for {
+		l.turns.committer.Add(1)
 		switch {
 		case l.poison != nil:
 			l.mu.Unlock()
@@ -184,6 +185,7 @@ func (l *Log) syncLoop() {
 	last := time.Now()
 	for {
 		l.mu.Lock()
+		l.turns.syncer.Add(1)
 		for len(l.unsynced) == 0 || l.poison != nil {
 			ended := false
 			select {
@@ -196,6 +198,7 @@ func (l *Log) syncLoop() {
 				return
 			}
 			<-l.wakeSyncer
+			l.turns.syncer.Add(1)
 			l.mu.Lock()
 		}
 		if l.opts.Sync == "interval" && l.dirty < unsyncedLimit && !l.closing {
@@ -236,6 +239,7 @@ func (l *Log) pause(d time.Duration) {
 		case <-l.stop:
 			return
 		case <-l.wakeSyncer:
+			l.turns.syncer.Add(1)
 			l.mu.Lock()
 			full := l.dirty >= unsyncedLimit || l.poison != nil
 			l.mu.Unlock()
@@ -359,6 +363,7 @@ func (l *Log) reopen() bool {
 	l.announceLocked()
 	l.mu.Unlock()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		l.turns.committer.Add(1)
 		err := l.tryReopen()
 		l.mu.Lock()
 		if err == nil {

@@ -68,6 +68,7 @@ type Log struct {
 
 	damage damage
 	meters meters
+	turns  turns
 
 	saveMu sync.Mutex // held while the state is saved
 
