@@ -43,9 +43,9 @@ type Agent struct {
 	changing sync.Mutex // one change of the config or the components at a time
 
 	changingSince time.Time // seen by Alive, its own
-	reloads  reloads
-	attempts attempts
-	taps     atomic.Uint64 // that there have been
+	reloads       reloads
+	attempts      attempts
+	taps          atomic.Uint64 // that there have been
 
 	// mu guards what a reload swaps. It is held for moments only.
 	mu         sync.Mutex
