@@ -26,6 +26,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SIEMD_TEST_MAIN") == "1" {
 		os.Exit(cli.Main(os.Args[1:]))
 	}
+	if os.Getenv("SIEMD_TEST_WRITER") == "1" {
+		if err := stormMain(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -99,17 +99,35 @@ func (r *run) admitSiblings(f *file, left bool) {
 	if s := r.byPath[f.was]; left && s != nil {
 		until = s.id.birth
 	}
-	for _, beside := range r.list(dir).byStem[stem(name)] {
+	siblings := r.list(dir).byStem[stem(name)]
+	if i, err := statPath(of, false); !left && len(siblings) > 0 && (err != nil || i.id != f.id) {
+		// f has left its name meanwhile: what had it since then must not be
+		// taken for a copy of f, or nobody would ever read it.
+		r.scanWanted = true
+		return
+	}
+	for _, beside := range siblings {
 		path, i := filepath.Join(dir, beside.name), beside.info
-		if r.files[i.id] != nil || i.id.birth <= f.id.birth || r.t.safe(path, i) != nil {
+		if i.id.birth <= f.id.birth || r.t.safe(path, i) != nil {
 			continue
 		}
 		packed := packingOf(path) != plain
 		rotated := strings.HasPrefix(beside.name, name+".") || strings.HasPrefix(beside.name, name+"-") || f.open != ""
-		unseen := left && i.id.birth < until || !left && i.id.birth > f.intactAt
+		if !packed && !rotated && stem(name) != name {
+			continue // of f's elder siblings' making, if anybody's
+		}
+		if left && !packed && i.id.birth >= until {
+			continue // the next one to have the name, perhaps: not to be taken for a stranger
+		}
+		unseen := left || i.id.birth > f.intactAt
 		onlyTwin := packed || !rotated || !unseen
 		if f.compressed() || r.t.matches(path) {
 			continue // the next scan takes care of it
+		}
+		if known := r.files[i.id]; known != nil {
+			// An older generation of f has brought it in, and could not know better.
+			known.onlyTwin = known.onlyTwin && onlyTwin
+			continue
 		}
 		s := r.admit(found{path: path, pattern: f.pattern, info: i})
 		if r.byPath[path] == s {
@@ -123,7 +141,7 @@ func (r *run) admitSiblings(f *file, left bool) {
 // A listing is a directory: all of it, not only what patterns name.
 type listing struct {
 	byID   map[identity]string
-	byStem map[string][]besides // only those that are not known
+	byStem map[string][]besides // only those that are not known, or not known to be ours
 }
 
 type besides struct {
@@ -149,7 +167,7 @@ func (r *run) list(dir string) *listing {
 	for _, name := range names {
 		if i, err := statAt(int(d.Fd()), name, false); err == nil && i.regular() {
 			l.byID[i.id] = name
-			if r.files[i.id] == nil && !r.strangers[i.id] {
+			if f := r.files[i.id]; (f == nil || f.onlyTwin) && !r.strangers[i.id] {
 				s := stem(name)
 				l.byStem[s] = append(l.byStem[s], besides{name, i})
 			}

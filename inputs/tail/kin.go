@@ -77,12 +77,12 @@ func without(list []*file, f *file) []*file {
 	return list
 }
 
-// of lists the files that f may be a twin of.
+// of lists the files that f may be a twin of, f itself among them; the list is the caller's.
 func (fs *families) of(f *file) []*file {
 	same := fs.byInode[inode{f.id.ino, f.id.birth}]
 	fam := fs.byStem[stem(f.path)]
 	if fam == nil {
-		return same
+		return slices.Clone(same)
 	}
 	list := fam.copied
 	if f.compressed() {

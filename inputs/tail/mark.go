@@ -3,6 +3,7 @@ package tail
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -63,8 +64,24 @@ type generation struct {
 	at  int64 // when the truncation was noticed, Unix nanoseconds
 }
 
-// maxPast bounds the generations that are remembered.
-const maxPast = 4
+// Generations are remembered until the copies that were made of them are told
+// from other files: of those of the last minute many, of older ones a few.
+const (
+	maxPast    = 128
+	oldPast    = 4
+	recentPast = time.Minute
+)
+
+// remember puts what s holds before the generations that it held before.
+func (s *state) remember(now time.Time) {
+	past := append(make([]generation, 0, len(s.past)+1), generation{s.print, s.gen, now.UnixNano()})
+	for _, g := range s.past {
+		if len(past) < oldPast || len(past) < maxPast && now.UnixNano()-g.at < int64(recentPast) {
+			past = append(past, g)
+		}
+	}
+	s.past = past
+}
 
 const stateVersion = 1
 

@@ -40,7 +40,7 @@ type run struct {
 	draining map[*file]bool // lost
 	pending  map[*file]bool // waiting for a decision, for quiet or after trouble
 	moving   map[*file]bool // renamed, not yet finished
-	suspects map[*file]time.Time
+	suspects map[*file]suspicion
 
 	dirty     map[int]bool        // shards of the catalog to write
 	refusals  map[string]bool     // paths whose refusal was logged
@@ -65,7 +65,7 @@ func newRun(t *Tail, sink agent.Sink) *run {
 		t: t, sink: sink, log: t.env.Log,
 		asked: make(chan chan []agent.FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
 		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
-		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]time.Time{},
+		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]suspicion{},
 		dirty: map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,
 	}
 	r.hints.log = r.log
@@ -88,6 +88,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		if pipeErr := r.pipes.close(); err == nil {
 			err = pipeErr
 		}
+		r.settleSuspicions()
 		for _, f := range r.files {
 			f.close()
 		}
@@ -370,10 +371,10 @@ func (r *run) tick(now time.Time) {
 		delete(r.pending, f)
 		r.enqueue(f)
 	}
-	for f, since := range r.suspects {
-		if now.Sub(since) >= r.t.timing.twin {
+	for f, s := range r.suspects {
+		if !now.Before(s.until) {
 			delete(r.suspects, f)
-			r.suspectLoss(f, "the file was truncated before all of it was read")
+			r.suspectLoss(f, s.why)
 		}
 	}
 	if r.t.config.OnDone != "keep" && r.failing == nil {

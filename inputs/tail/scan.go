@@ -200,7 +200,7 @@ func (r *run) place(f *file, fo found) {
 	}
 	open := ""
 	if fo.link {
-		open, _ = filepath.EvalSymlinks(fo.path)
+		open = r.target(fo)
 	}
 	if open != f.open {
 		f.open = open
@@ -219,7 +219,7 @@ func (r *run) admit(fo found) *file {
 	r.add(f)
 	r.dirty[f.id.shard()] = true
 	if fo.link {
-		f.open, _ = filepath.EvalSymlinks(fo.path)
+		f.open = r.target(fo)
 	}
 	r.byPath[f.path] = f
 	if r.first && r.t.config.StartAt == "end" && !f.marked {
@@ -230,6 +230,22 @@ func (r *run) admit(fo found) *file {
 		f.found, f.changed = time.Now(), time.Now()
 	}
 	return f
+}
+
+// target is where the symbolic link fo leads, or led when it was looked at:
+// it can have been switched since then.
+func (r *run) target(fo found) string {
+	path, err := filepath.EvalSymlinks(fo.path)
+	if err != nil {
+		return ""
+	}
+	if i, err := statPath(path, false); err == nil && i.id == fo.info.id {
+		return path
+	}
+	if name, ok := r.list(filepath.Dir(path)).byID[fo.info.id]; ok {
+		return filepath.Join(filepath.Dir(path), name)
+	}
+	return path
 }
 
 // lose notes that no pattern names f any more.
@@ -272,7 +288,12 @@ func (r *run) searchLost(now time.Time) {
 				continue
 			}
 		}
-		name, ok := r.list(filepath.Dir(f.path)).byID[f.id]
+		dir := filepath.Dir(f.path)
+		name, ok := r.list(dir).byID[f.id]
+		if !ok && f.open != "" {
+			dir = filepath.Dir(f.open)
+			name, ok = r.list(dir).byID[f.id]
+		}
 		if !ok && !again {
 			// While names change a listing can miss one: look once more.
 			f.missed, r.scanWanted = true, true
@@ -282,23 +303,15 @@ func (r *run) searchLost(now time.Time) {
 			r.vanish(f)
 			continue
 		}
-		r.rename(f, filepath.Join(filepath.Dir(f.path), name))
+		if f.open != "" {
+			f.open = filepath.Join(dir, name)
+			r.dirty[f.id.shard()] = true
+		} else {
+			r.rename(f, filepath.Join(dir, name))
+		}
 		r.ensureOpen(f)
 		r.enqueue(f)
 	}
-}
-
-// vanish gives up a file that is nowhere to be found.
-func (r *run) vanish(f *file) {
-	if f.size > f.offset && !f.compressed() {
-		r.suspectLoss(f, "the file was deleted before all of it was read")
-	}
-	r.bury(f)
-}
-
-func (r *run) suspectLoss(f *file, why string) {
-	r.meters.losses.Inc()
-	r.log.Warn("lines may be lost", "path", f.path, "offset", f.offset, "why", why)
 }
 
 // bury closes f for good. It stays known for a while: its content may come

@@ -59,6 +59,11 @@ func (r *run) serve(f *file, b *buffer) bool {
 		f.final = false
 	}
 	changed := used > 0 || next.finished && !f.finished
+	if used > 0 && seen == 0 && f.gen > 0 && !f.lost {
+		// No text proves that this is what came right after the truncation: there
+		// may have been another one since, with a copy of what was between them.
+		r.admitSiblings(f, false)
+	}
 	f.state, f.seen, f.atEnd = next, next.offset+left, !more && err == nil
 	if more {
 		r.enqueue(f)
@@ -141,6 +146,9 @@ func (r *run) room(b *buffer, size int) []byte {
 
 // handOver puts the lines in b in line for the log, with f's state as mark.
 func (r *run) handOver(f *file, b *buffer, bytes int64) {
+	if r.dirty[f.id.shard()] {
+		r.flushCatalog() // no file has a mark without being listed
+	}
 	f.seq, f.seqSure, f.marked = f.ackedSeq, false, true
 	f.at = f.used.UnixNano()
 	b.mark = appendState(b.mark[:0], &f.state)
@@ -166,11 +174,10 @@ func (r *run) truncated(f *file) {
 	r.meters.truncations.Inc()
 	r.log.Info("a file was truncated or replaced in place, reading it from its beginning", "path", f.path, "id", f.id, "offset", f.offset, "size", f.size)
 	if f.peak > f.offset && !f.compressed() {
-		r.suspects[f] = time.Now() // unless a copy turns up
+		r.suspect(f, "the file was truncated before all of it was read", r.t.timing.twin)
 	}
 	if f.offset > 0 {
-		past := append([]generation{{f.print, f.gen, time.Now().UnixNano()}}, f.past...)
-		f.past = past[:min(len(past), maxPast)]
+		f.remember(time.Now())
 		r.kin.remember(f)
 	}
 	f.print, f.skipping, f.finished, f.final = print{}, false, false, false
@@ -275,7 +282,7 @@ func (r *run) ensureOpen(f *file) error {
 		return err
 	case f.lost:
 		if isGone(err) || errors.Is(err, errReplaced) {
-			r.vanish(f)
+			f.missed, r.scanWanted = true, true // renamed between the look and now, or gone: the next look tells
 		} else {
 			r.trouble(f, err)
 		}

@@ -3,6 +3,7 @@ package tail
 import (
 	"errors"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -35,8 +36,13 @@ func (r *run) decide(f *file, now time.Time) bool {
 		return f.final && f.gone == 0
 	}
 	s := search{r: r, f: f, now: now, prefixes: prefixHashes(head[:n]), length: n}
-	for _, other := range r.kin.of(f) {
-		if other != f && !other.compressed() && !other.onlyTwin {
+	kin := slices.DeleteFunc(r.kin.of(f), func(other *file) bool { return other == f })
+	if n < window && len(kin) > 0 && now.Sub(f.changed) < r.t.timing.settle && now.Sub(f.found) < r.t.timing.twin {
+		r.pending[f] = true // a copy that is being made says too little yet
+		return false
+	}
+	for _, other := range kin {
+		if !other.compressed() && !other.onlyTwin {
 			s.compare(other)
 		}
 	}
@@ -45,9 +51,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		r.pending[f] = true
 		return false
 	case s.best.of != nil:
-		if s.best.past {
-			delete(r.suspects, s.best.of)
-		}
+		delete(r.suspects, s.best.of)
 		r.adopt(f, s.best)
 		return f.marked
 	case f.onlyTwin:
@@ -58,6 +62,9 @@ func (r *run) decide(f *file, now time.Time) bool {
 		}
 		r.strangers[f.id] = true
 		return false
+	}
+	if f.compressed() {
+		r.absolve(f)
 	}
 	f.marked = true
 	r.log.Debug("a file is read from its beginning", "path", f.path, "id", f.id)
