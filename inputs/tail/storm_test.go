@@ -131,7 +131,7 @@ func (w *writer) compress(path string) {
 
 // Whatever the style of rotation, each line comes once, also with restarts.
 func TestRotationStorm(t *testing.T) {
-	rounds := 25
+	rounds := 10
 	if os.Getenv("SIEMD_TORTURE") != "" {
 		rounds = 200
 	}
