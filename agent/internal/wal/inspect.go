@@ -129,6 +129,10 @@ func Verify(dir string) (*Report, error) {
 	r.NextSeq = max(next, st.NextSeq)
 	r.FirstSeq = max(r.FirstSeq, 1)
 	low := r.FirstSeq
+	// A running agent has perhaps saved cursors and removed segments since.
+	if later, err := peekState(dir); err == nil {
+		st = later
+	}
 	for _, c := range st.Cursors {
 		low = min(low, c.Seq)
 	}
@@ -258,7 +262,8 @@ func inspect(dir string, f func(*visit) error) error {
 	var p *plan
 	var err error
 	for range 10 {
-		if p, err = survey(walDir(dir)); !errors.Is(err, os.ErrNotExist) {
+		st, _ := peekState(dir)
+		if p, err = survey(walDir(dir), st.Block); !errors.Is(err, os.ErrNotExist) {
 			break
 		}
 		if _, e := os.Stat(walDir(dir)); e != nil {
@@ -279,6 +284,8 @@ func inspect(dir string, f func(*visit) error) error {
 		v.scan = scanner{f: in, limit: s.size, low: s.index, high: maxNumber}
 		if !v.last {
 			v.scan.high = p.segs[i+1].index
+		} else if p.cutTo >= 0 {
+			v.scan.limit = min(v.scan.limit, p.cutTo)
 		}
 		err = f(v)
 		in.release()

@@ -18,6 +18,7 @@ type plan struct {
 	cutTo  int64      // size that the tail is to be cut to, or -1
 	seal   bool       // go on in a new segment: the tail has good blocks behind damage
 	torn   bool       // the last scrap is the end of the tail, perhaps an unfinished write
+	doubt  uint64     // marks of blocks above this number are not to be trusted; 0: all are
 }
 
 // A scrap is bytes of a segment that are no block.
@@ -28,7 +29,8 @@ type scrap struct {
 
 // survey reads a directory as far as opening it needs: the head of each
 // segment, and from the end backward all bytes until there is a good block.
-func survey(dir string) (*plan, error) {
+// Blocks up to number known are known to have been fsynced.
+func survey(dir string, known uint64) (*plan, error) {
 	segs, strays, err := listSegments(dir)
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func survey(dir string) (*plan, error) {
 		if found {
 			blocks, err = surveyHead(s, high)
 		} else {
-			blocks, err = p.surveyWhole(s, high, i == len(segs)-1)
+			blocks, err = p.surveyWhole(s, high, known, i == len(segs)-1)
 			found = blocks > 0
 		}
 		switch {
@@ -76,7 +78,7 @@ func surveyHead(s *segment, high uint64) (blocks int, err error) {
 }
 
 // surveyWhole checks every byte of a segment.
-func (p *plan) surveyWhole(s *segment, high uint64, tail bool) (blocks int, err error) {
+func (p *plan) surveyWhole(s *segment, high, known uint64, tail bool) (blocks int, err error) {
 	f, err := openFile(s.path)
 	if err != nil {
 		return 0, err
@@ -88,6 +90,11 @@ func (p *plan) surveyWhole(s *segment, high uint64, tail bool) (blocks int, err 
 		p.last.block = s.index - 1
 	}
 	sc := scanner{f: f, limit: s.size, low: s.index, high: high}
+	if tail {
+		if sc.limit, p.doubt, err = unwritten(sc, known); err != nil {
+			return 0, err
+		}
+	}
 	end := int64(0)
 	for {
 		ok, err := sc.next()
@@ -119,7 +126,9 @@ func (p *plan) surveyWhole(s *segment, high uint64, tail bool) (blocks int, err 
 	if end < s.size {
 		p.scraps = append(p.scraps, scrap{s, end, s.size})
 		p.torn = tail
-		if tail && !p.seal {
+		// Blocks behind what was never written must not come back when the
+		// segment is no longer the last one.
+		if tail && (!p.seal || sc.limit < s.size) {
 			p.cutTo = end
 		}
 	}
@@ -132,7 +141,7 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	p, err := survey(l.dir)
+	p, err := survey(l.dir, st.Block)
 	if err != nil {
 		return err
 	}
@@ -154,7 +163,7 @@ func (l *Log) open() error {
 		return err
 	}
 	l.adopt(st, lost)
-	if err := l.recoverMarks(st); err != nil {
+	if err := l.recoverMarks(st, p.doubt); err != nil {
 		return err
 	}
 	for _, s := range l.segs {
@@ -187,7 +196,7 @@ func (l *Log) mendTail(p *plan, st *state) error {
 		}
 		s.size, s.written = p.cutTo, p.cutTo
 	}
-	if err := l.syncPath(s.path); err != nil {
+	if err := l.settle(s.path); err != nil {
 		return err
 	}
 	s.done = p.seal || s.size >= int64(l.opts.SegmentSize) || st.Block > p.last.block
@@ -200,15 +209,6 @@ func (l *Log) mendTail(p *plan, st *state) error {
 		return l.disk.remove(s.path)
 	}
 	return nil
-}
-
-func (l *Log) syncPath(path string) error {
-	f, err := l.disk.open(path, os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return l.disk.sync(f)
 }
 
 // sweepTemps removes files that were never finished.
