@@ -191,9 +191,12 @@ func mayChange(c *call, o *config.Output) error {
 	return nil
 }
 
+// maxObject bounds a connection object: it comes into the audit log and is kept in memory.
+const maxObject = 64 << 10
+
 // object is the body, which must not be empty.
 func (c *call) object() ([]byte, error) {
-	data, err := c.body()
+	data, err := c.bodyUpTo(maxObject)
 	if err == nil && len(data) == 0 {
 		err = fail(http.StatusBadRequest, "the body is empty", "it takes a JSON object")
 	}

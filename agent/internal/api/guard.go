@@ -4,7 +4,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
+	"time"
 )
 
 // guard keeps web pages out. A page in the browser of somebody who may reach
@@ -14,6 +16,8 @@ import (
 // else controls is neither.
 func (s *Server) guard(ln listening, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A deadline of an earlier answer on this connection is still set, and may have passed.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.reading)) // a connection always can
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
@@ -26,6 +30,11 @@ func (s *Server) guard(ln listening, next http.Handler) http.Handler {
 			return
 		case foreign(r):
 			writeProblem(w, fail(http.StatusForbidden, "requests from other origins are refused", ""))
+			return
+		}
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			// The router would lead to the clean path. Nobody means //x or /a/../b.
+			writeProblem(w, notHere)
 			return
 		}
 		next.ServeHTTP(w, r)

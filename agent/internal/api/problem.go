@@ -52,10 +52,11 @@ func wrong(pointer, hint, message string, args ...any) *problem {
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
-	if p.Type == "" {
-		p.Type = "about:blank"
+	said := *p // some are shared
+	if said.Type == "" {
+		said.Type = "about:blank"
 	}
-	data, _ := json.Marshal(p) // strings and numbers
+	data, _ := json.Marshal(said) // strings and numbers
 	h := w.Header()
 	if p.header[0] != "" {
 		h.Set(p.header[0], p.header[1])

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -20,6 +22,9 @@ import (
 // kinds are the types that connections made through the API may have. What
 // runs programs or writes files can only be set up in a config file.
 var kinds = map[string]string{"splunk": "splunk", "elastic": "elastic", "syslog": "syslog", "cef": "cef", "leef": "leef", "qradar": "leef", "http": "http"}
+
+// maxName is how many characters a connection's name may have.
+const maxName = 200
 
 // A draft is a connection on its way from fields to its file.
 type draft struct {
@@ -53,8 +58,13 @@ func render(w *wish, old *config.Output) (*draft, error) {
 	case old != nil && d.kind != old.Kind:
 		d.bad("/siem_type", "delete this connection and make another", "the type of a connection cannot change")
 	}
-	if f.Name == "" {
+	switch {
+	case f.Name == "":
 		d.bad("/name", "", "name is missing")
+	case utf8.RuneCountInString(f.Name) > maxName:
+		d.bad("/name", "", "name is longer than %d characters", maxName)
+	case strings.ContainsFunc(f.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		d.bad("/name", "letters, digits, signs and spaces", "name has characters that cannot be seen")
 	}
 	if f.Endpoint == "" {
 		d.bad("/endpoint", "for example siem.example.com", "endpoint is missing")

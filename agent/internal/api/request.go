@@ -59,10 +59,12 @@ func (c *call) checkType() error {
 }
 
 // body is the whole body.
-func (c *call) body() ([]byte, error) {
+func (c *call) body() ([]byte, error) { return c.bodyUpTo(maxBody) }
+
+func (c *call) bodyUpTo(limit int64) ([]byte, error) {
 	control := http.NewResponseController(c.w)
 	_ = control.SetReadDeadline(time.Now().Add(c.patience)) // a connection always can
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Request.Body, maxBody))
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Request.Body, limit))
 	_ = control.SetReadDeadline(time.Time{})
 	if err != nil {
 		var tooBig *http.MaxBytesError

@@ -43,6 +43,8 @@ func routes() []route {
 	})
 }
 
+var notHere = fail(http.StatusNotFound, "there is nothing at this path", "/api/openapi.json lists what there is")
+
 // handler serves the routes on ln.
 func (s *Server) handler(ln listening) http.Handler {
 	mux := http.NewServeMux()
@@ -61,7 +63,7 @@ func (s *Server) handler(ln listening) http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, fail(http.StatusNotFound, "there is nothing at this path", "/api/openapi.json lists what there is"))
+		writeProblem(w, notHere)
 	})
 	return s.guard(ln, mux)
 }
@@ -69,7 +71,7 @@ func (s *Server) handler(ln listening) http.Handler {
 // endpoint checks who asks, and answers with what serve returns.
 func (s *Server) endpoint(ln listening, r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		c := &call{w: w, Request: req, route: &r, patience: s.patience}
+		c := &call{w: w, Request: req, route: &r, patience: s.patience, reading: s.reading}
 		// What the handler has not read of a body is not waited for.
 		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second)) }()
 		if p := s.authorize(ln, c); p != nil {
@@ -93,6 +95,7 @@ func (s *Server) endpoint(ln listening, r route) http.Handler {
 				p = fail(http.StatusInternalServerError, "the agent could not do that", "%s", err)
 			}
 			if !c.begun {
+				c.hurry()
 				writeProblem(w, p)
 			}
 		}
@@ -108,6 +111,7 @@ type call struct {
 	begun bool // the answer has begun
 
 	patience time.Duration // for the body
+	reading  time.Duration // for an answer, or a part of one
 }
 
 // json answers with v.
@@ -126,13 +130,14 @@ func (c *call) json(status int, v any) error {
 
 // hurry bounds how long the client may take to read an answer.
 func (c *call) hurry() {
-	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(30 * time.Second)) // a connection always can
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.reading)) // a connection always can
 }
 
 // text answers with plain text.
 func (c *call) text(status int, text string) error {
 	c.begun = true
 	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	c.hurry()
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write([]byte(text))
 	return nil
@@ -152,6 +157,7 @@ var plainRoutes = []route{
 	{method: "GET", path: "/metrics", plain: true, scope: scopeRead, brief: "Everything that is measured, for Prometheus.", serve: func(s *Server, c *call) error {
 		c.begun = true
 		c.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		c.hurry()
 		s.agent.WriteMetrics(c.w)
 		return nil
 	}},

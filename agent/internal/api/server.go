@@ -38,6 +38,7 @@ type Server struct {
 	taps      atomic.Int64      // that watch now
 	history   history.Recorder
 	now       func() time.Time
+	reading   time.Duration // for an answer, or a part of one, to be read
 	patience  time.Duration // for a body to come
 	document  func() schema // of OpenAPI
 	servers   []*http.Server
@@ -47,7 +48,7 @@ type Server struct {
 // Listen binds every address of cfg and the socket. What can fail about the
 // API fails here.
 func Listen(cfg *config.Config, a *supervisor.Agent, log *slog.Logger) (*Server, error) {
-	s := &Server{agent: a, log: log, now: time.Now, patience: 30 * time.Second, document: sync.OnceValue(openAPI)}
+	s := &Server{agent: a, log: log, now: time.Now, patience: 30 * time.Second, reading: 30 * time.Second, document: sync.OnceValue(openAPI)}
 	s.keys = idempotency.Load(a.Resume, keyWindow)
 	var err error
 	if s.own, err = ownToken(filepath.Join(cfg.DataDir, TokenName)); err != nil {
@@ -118,7 +119,9 @@ func (s *Server) Run(ctx context.Context) error {
 			// No ReadTimeout: it would end requests that wait for long. Bodies have a time of their own.
 			IdleTimeout:    60 * time.Second,
 			MaxHeaderBytes: 16 << 10,
-			ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+			// OPTIONS * is answered like any other path that is not there.
+			DisableGeneralOptionsHandler: true,
+			ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 		s.servers = append(s.servers, srv)
 		wg.Go(func() {
