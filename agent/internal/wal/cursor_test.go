@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/adrian207/siemd/agent"
@@ -164,5 +166,27 @@ func TestStateLost(t *testing.T) {
 	l = open(t, Options{Dir: dir})
 	if c := l.Cursor("d", false); c.Seq() != 11 {
 		t.Errorf("a later cursor is at %d", c.Seq())
+	}
+}
+
+// TestStateBefore: when the newest state is damaged the one before is enough
+// to go on from.
+func TestStateBefore(t *testing.T) {
+	dir := fastDir(t)
+	for round := range 3 {
+		l := open(t, Options{Dir: dir})
+		c := l.Cursor("c", true)
+		put(t, l, 5*round, 5)
+		c.Advance(c.Seq()+5, Counts{Sent: 5})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, Options{Dir: dir})
+	if c := l.Cursor("c", true); c.Seq() < 11 || c.Counts().Sent != c.Seq()-1 {
+		t.Errorf("the cursor is at %d and counts %+v; the state before had it at 11 at least", c.Seq(), c.Counts())
 	}
 }
