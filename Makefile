@@ -6,7 +6,7 @@ FUZZTIME ?= 5s
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build test check lint race fuzz bench bench-e2e torture package install clean
+.PHONY: build test check lint race fuzz bench bench-e2e torture zoo package install clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o siemd .
@@ -40,8 +40,13 @@ bench-e2e: build
 	go build -o dist/bench/siemd-floor ./bench/floor
 	go run ./bench -bin dist/bench -o dist/bench/results.jsonl $(BENCH)
 
+# Hours: every promise against as many trials as it takes. TORTURE=-short is the form that make test runs.
 torture:
-	SIEMD_TORTURE=1 go test -race -timeout 3h ./...
+	go run ./bench/torture $(TORTURE)
+
+# Each patch of the zoo breaks one promise; the tests must notice.
+zoo:
+	./.ci/zoo/run
 
 # deb, rpm, tar.gz and SBOM for amd64 and arm64, with checksums; the same bytes from the same sources.
 package:
