@@ -211,7 +211,7 @@ func TestStatusPage(t *testing.T) {
 	r.see("nothing waits")
 
 	// The plots have axes with units and can be read by key.
-	r.await("document.querySelectorAll('.plot .lines path').length === 4")
+	r.await("document.querySelectorAll('.plot path.line').length === 4")
 	r.eval("document.querySelector('.plot').focus()")
 	r.press("ArrowLeft")
 	r.await("[...document.querySelectorAll('.reading')].some((e) => !e.hidden && e.innerText.includes('splunk'))")

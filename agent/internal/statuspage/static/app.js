@@ -15,7 +15,7 @@ const views = [
   { id: 'overview', label: 'Overview', make: overview },
   { id: 'failed', label: 'Failed', make: failed, count: () => state.status?.outputs.reduce((n, o) => n + o.failed, 0) ?? 0 },
   { id: 'files', label: 'Files', make: files },
-  { id: 'tap', label: 'Live tap', make: tap },
+  { id: 'tap', label: 'Tap', make: tap },
   { id: 'config', label: 'Config', make: config },
 ];
 

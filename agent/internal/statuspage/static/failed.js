@@ -134,7 +134,7 @@ function listing({ path, columns, head, item, none }) {
       next = page.next;
       more.hidden = !next;
       const n = table.tBodies.length;
-      put(note, n ? `${short(n)} shown${next ? '' : ', that is all'}` : none);
+      put(note, n ? `${short(n)} shown, the oldest first${next ? '' : '; that is all'}` : none);
     } catch (err) {
       if (mine === turn) put(note, api.explain(err));
     }

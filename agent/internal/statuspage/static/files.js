@@ -9,7 +9,7 @@ const most = 500; // rows
 
 export function files() {
   const table = h('table', { class: 'cards' }, h('thead', {}, h('tr', {}, h('th', {}, 'File'), h('th', {}, 'Input'), h('th', {}, 'State'), h('th', { class: 'num' }, 'Offset'), h('th', { class: 'num' }, 'Size'), h('th', {}, 'Read'), h('th', { class: 'num' }, 'Lag'))));
-  const body = h('tbody', {});
+  const body = h('tbody', { class: 'rows' });
   table.append(body);
   const find = h('input', { type: 'search', placeholder: 'part of a name', 'aria-label': 'Part of a name', on: { input: () => draw() } });
   const note = h('p', { class: 'dim pad' });

@@ -24,8 +24,8 @@ export function graph() {
 
   function update() {
     if (!state.status || !wide) return;
-    const ins = few(state.status.inputs.map(inputNode), 'input');
-    const outs = few([...state.status.outputs].sort(worse).slice(0, most).sort((a, b) => (a.name < b.name ? -1 : 1)).map(outputNode), 'connection', state.status.outputs.length);
+    const ins = few(state.status.inputs.map(inputNode), 'inputs');
+    const outs = few(state.status.outputs.map(outputNode), 'connections');
     const log = logNode();
     const plan = wide < 640 ? column(ins, log, outs, wide) : rows(ins, log, outs, wide);
     attr(svg, 'viewBox', `0 0 ${wide} ${plan.high}`);
@@ -38,10 +38,10 @@ export function graph() {
   return { el, update };
 }
 
-function few(list, what, total = list.length) {
-  if (total <= most) return list;
-  const kept = list.slice(0, most - 1);
-  kept.push({ id: `${what}-more`, title: `${total - most + 1} more`, note: `${what}s, in the list below`, health: '', rate: null });
+function few(list, what) {
+  if (list.length <= most) return list;
+  const kept = [...list].sort(worse).slice(0, most - 1).sort((a, b) => (a.id < b.id ? -1 : 1));
+  kept.push({ id: `more ${what}`, title: `${list.length - kept.length} more`, note: `${what}, in the list below`, health: '', rate: null });
   return kept;
 }
 
@@ -82,15 +82,21 @@ function rows(ins, log, outs, wide) {
     const port = (one, many) => one.y + box / 2 + (many > 1 ? ((i - (many - 1) / 2) * Math.min(8, 30 / many)) : 0);
     const y1 = from === b ? port(b, count) : from.y + box / 2;
     const y2 = to === b ? port(b, count) : to.y + box / 2;
-    const mid = (x1 + x2) / 2;
-    return { id: node.id, d: `M${x1} ${y1}C${mid} ${y1} ${mid} ${y2} ${x2} ${y2}`, rate: node.rate, health: node.health, label: node.rate === null ? '' : rate(node.rate), x: labelAt === 'start' ? x1 + 10 : x2 - 10, y: (labelAt === 'start' ? y1 : y2) - 6, anchor: labelAt === 'start' ? 'start' : 'end' };
+    const bend = (x2 - x1) * 0.6;
+    // The label stands on the side of the line from which the curve does not come.
+    const start = labelAt === 'start';
+    const y = start ? y1 + (y2 < y1 - 2 ? 15 : -6) : y2 + (y1 < y2 - 2 ? 15 : -6);
+    return {
+      id: node.id, d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`, rate: node.rate, health: node.health,
+      label: node.rate === null ? '' : rate(node.rate), x: start ? x1 + 10 : x2 - 10, y, anchor: start ? 'start' : 'end',
+    };
   };
   return { high, nodes: [...a, b, ...c], edges: [...a.map((node, i) => edge(node, b, node, a.length, i, 'start')), ...c.map((node, i) => edge(b, node, node, c.length, i, 'end'))] };
 }
 
 function column(ins, log, outs, wide) {
   const rail = 12;
-  const x = 62;
+  const x = 64;
   const nodes = [];
   const edges = [];
   let y = 2;
@@ -98,7 +104,7 @@ function column(ins, log, outs, wide) {
     nodes.push({ ...node, x: wideAs ?? x, w: wide - (wideAs ?? x) - 1, y });
     y += box + gap;
   };
-  const label = (node, at) => ({ rate: node.rate, health: node.health, label: node.rate === null ? '' : rate(node.rate), x: x - 5, y: at - 6, anchor: 'end' });
+  const label = (node, at) => ({ rate: node.rate, health: node.health, label: node.rate === null ? '' : rate(node.rate), x: x - 6, y: at - 5, anchor: 'end' });
   for (const node of ins) add(node);
   const logAt = y;
   for (const node of nodes) {

@@ -11,8 +11,8 @@ import { connections } from './connections.js';
 export function overview() {
   const figures = tiles();
   const flow = graph();
-  const backlog = plot({ title: 'Backlog, events', unit: short, floor: 4, steps: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] });
-  const lag = plot({ title: 'Lag of the oldest waiting event', unit: span, floor: 4, steps: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400] });
+  const backlog = plot({ title: 'Backlog', note: 'events that wait, by connection', unit: short, floor: 4, steps: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] });
+  const lag = plot({ title: 'Lag', note: 'age of the oldest event that waits', unit: span, floor: 4, steps: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400] });
   const table = connections();
   const feeds = inputs();
   const el = h('div', { class: 'stack' }, h('h1', { class: 'unseen' }, 'Overview'), figures.el, flow.el, h('div', { class: 'pair' }, backlog.el, lag.el), table.el, feeds.el);
@@ -44,7 +44,7 @@ function tiles() {
     ['Intake', (st) => [st.ready === 'ok' ? 'open' : 'closed', st.ready === 'ok' ? `up ${ago(st.started).replace(' ago', '')} · ${st.version}` : st.ready, st.ready === 'ok' ? '' : 'bad']],
     ['Ledger', (st) => {
       const off = st.outputs.reduce((n, o) => n + Math.abs(o.unaccounted), 0);
-      return off ? [`off by ${whole(off)}`, 'events unaccounted for', 'bad'] : ['balanced', 'no event unaccounted for', 'good'];
+      return off ? [`off by ${whole(off)}`, 'unaccounted for', 'bad'] : ['balanced', '0 unaccounted for', 'good'];
     }],
   ].map(([label, pick]) => {
     const value = h('b', {});

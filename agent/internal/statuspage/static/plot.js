@@ -1,7 +1,7 @@
 // A plot of the last hour: one line for each connection, axes with units, and a
 // reading of the values under the pointer or, with the arrow keys, of any point.
 
-import { s, h, attr, put, replace } from './dom.js';
+import { s, h, attr, replace } from './dom.js';
 import { clock, clockSeconds } from './format.js';
 
 const hour = 3600;
@@ -10,14 +10,14 @@ const pad = { left: 52, right: 12, top: 10, bottom: 24 };
 const most = 8; // lines; those with the largest values
 
 // plot makes one. unit formats a value; steps are the sizes between two lines of the grid to choose from.
-export function plot({ title, unit, floor, steps }) {
+export function plot({ title, note, unit, floor, steps }) {
   const grid = s('g', { class: 'grid' });
   const lines = s('g', { class: 'lines' });
   const cross = s('g', { class: 'cross', visibility: 'hidden' });
   const svg = s('svg', { class: 'plot', height: high, role: 'img', tabindex: 0 }, grid, lines, cross);
   const legend = h('ul', { class: 'legend' });
   const reading = h('div', { class: 'reading', hidden: true });
-  const el = h('section', { class: 'card plotcard' }, h('div', { class: 'cardhead' }, h('h2', {}, title), legend), h('div', { class: 'plotbox' }, svg, reading));
+  const el = h('section', { class: 'card plotcard' }, h('div', { class: 'cardhead' }, h('h2', {}, title), h('span', { class: 'dim' }, note)), legend, h('div', { class: 'plotbox' }, svg, reading));
 
   let data = null; // {times, series: [{name, values, slot}], now}
   let at = -1; // the point that is read
@@ -61,14 +61,17 @@ export function plot({ title, unit, floor, steps }) {
       rows.push(s('path', { d: `M${x(t)} ${bottom}v4`, class: 'zero' }), s('text', { x: Math.min(x(t), wide - 16), y: high - 6, 'text-anchor': 'middle' }, clock(new Date(t * 1000))));
     }
     replace(grid, rows);
-    replace(lines, data.series.map((one) => s('path', { class: `line c${one.slot % most}`, d: path(one.values) })));
+    replace(lines, data.series.map((one) => {
+      const d = path(one.values);
+      return [s('path', { class: `area c${one.slot % most}`, d: area(d, bottom) }), s('path', { class: `line c${one.slot % most}`, d })];
+    }));
     const left = data.left ? [h('li', { class: 'dim' }, `and ${data.left} more below these`)] : [];
     const names = data.series.map((one) => one.name).join('\n') + data.left;
     if (legend.dataset.names !== names) {
       legend.dataset.names = names;
       replace(legend, data.series.map((one) => h('li', {}, swatch(one.slot), one.name)), left);
     }
-    attr(svg, 'aria-label', `${title}, the last hour. Now: ${data.series.map((one) => `${visibleName(one.name)} ${unit(one.values.at(-1) ?? 0)}`).join(', ') || 'nothing'}. Arrow keys read the values.`);
+    attr(svg, 'aria-label', `${title}, the last hour. Now: ${data.series.map((one) => `${one.name} ${unit(one.values.at(-1) ?? 0)}`).join(', ') || 'nothing'}. Arrow keys read the values.`);
     read();
   }
 
@@ -88,6 +91,14 @@ export function plot({ title, unit, floor, steps }) {
       pen = true;
     }
     return d;
+  }
+
+  // area is what is below a line, piece by piece.
+  function area(d, bottom) {
+    return d.split('M').slice(1).map((piece) => {
+      const points = piece.split('L');
+      return `M${points[0].split(' ')[0]} ${bottom}L${points.join('L')}L${points.at(-1).split(' ')[0]} ${bottom}Z`;
+    }).join('');
   }
 
   function read() {
@@ -133,8 +144,6 @@ export function plot({ title, unit, floor, steps }) {
   });
   return { el, update };
 }
-
-const visibleName = (name) => String(name);
 
 // swatch is the line of a series as it is drawn.
 function swatch(slot) {
