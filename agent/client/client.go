@@ -9,6 +9,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,30 +62,40 @@ func (e *Error) Error() string {
 
 // Socket is a client over the unix socket at path, which needs no token.
 func Socket(path string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", shorten(path))
-	}
-	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://siemd", where: path}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialUnix(ctx, path) }
+	return newClient(&http.Transport{DialContext: dial}, "http://siemd", "", path)
 }
 
 // Address is a client over the API address base, such as http://127.0.0.1:8000.
-func Address(base, token string) *Client {
-	return &Client{http: &http.Client{}, base: strings.TrimSuffix(base, "/"), token: token, where: base}
+// conf, which may be nil, is for https: the authorities to trust, and the certificate to show.
+func Address(base, token string, conf *tls.Config) *Client {
+	return newClient(&http.Transport{TLSClientConfig: conf}, strings.TrimSuffix(base, "/"), token, base)
 }
 
-// shorten gives a path that fits into a socket's address: a long one is reached
-// through its directory, opened for as long as the process lives.
-func shorten(path string) string {
-	if len(path) <= 107 {
-		return path
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return path
-	}
-	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
+func newClient(t *http.Transport, base, token, where string) *Client {
+	// The agent sends nobody elsewhere; whoever does is not to get the token.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{http: &http.Client{Transport: t, CheckRedirect: stay}, base: base, token: token, where: where}
 }
+
+// maxSocketPath is what a unix socket's address can hold.
+const maxSocketPath = 107
+
+func dialUnix(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	if len(path) <= maxSocketPath {
+		return d.DialContext(ctx, "unix", path)
+	}
+	dir, err := os.Open(filepath.Dir(path)) // a long path is reached through its directory
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
+}
+
+// Close ends connections that wait for further requests.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Get asks for path and decodes the JSON answer into out, which may be nil.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
@@ -96,10 +107,21 @@ func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 	return c.Do(ctx, http.MethodPost, path, in, out)
 }
 
+// PostOnce is Post for a request that may be sent again with the same key, as
+// after an answer that was lost: it is done once, and answered each time. Export
+// and the making of connections take a key.
+func (c *Client) PostOnce(ctx context.Context, key, path string, in, out any) error {
+	return c.do(ctx, http.MethodPost, path, key, in, out)
+}
+
 // Do makes one request. The error is *Error for an answer that is not 2xx, and
 // wraps ErrUnreachable if there is no answer.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	resp, err := c.Open(ctx, method, path, in)
+	return c.do(ctx, method, path, "", in, out)
+}
+
+func (c *Client) do(ctx context.Context, method, path, key string, in, out any) error {
+	resp, err := c.open(ctx, method, path, key, in)
 	if err != nil {
 		return err
 	}
@@ -116,6 +138,10 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 
 // Open is Do for an answer that the caller reads, and closes.
 func (c *Client) Open(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	return c.open(ctx, method, path, "", in)
+}
+
+func (c *Client) open(ctx context.Context, method, path, key string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)
@@ -130,6 +156,9 @@ func (c *Client) Open(ctx context.Context, method, path string, in any) (*http.R
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
