@@ -126,7 +126,10 @@ func newPurge(std streams) *cobra.Command {
 				Message string `json:"message"`
 				GivenUp uint64 `json:"events_given_up"`
 			}
-			if err := r.do(cmd.Context(), http.MethodPost, "/orphans/"+url.PathEscape(args[0])+"/purge", nil, nil, &a); err != nil {
+			err := busy(std, "the agent gives up what waits for "+args[0], func() error {
+				return r.do(cmd.Context(), http.MethodPost, "/orphans/"+url.PathEscape(args[0])+"/purge", nil, nil, &a)
+			})
+			if err != nil {
 				return err
 			}
 			if r.json {

@@ -45,7 +45,7 @@ func newBundle(std streams) *cobra.Command {
 				path = args[0]
 			}
 			var data bytes.Buffer
-			if err := b.write(cmd.Context(), &data); err != nil {
+			if err := busy(std, "the bundle is packed", func() error { return b.write(cmd.Context(), &data) }); err != nil {
 				return exit(exitFailure, err)
 			}
 			if path == "-" {

@@ -87,7 +87,7 @@ func newRoot(std streams) *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          needsSubcommand(std),
 		Example: strings.Trim(`
-  siemd demo                           see it work: no config, no SIEM
+  siemd demo                           # see it work: no config, no SIEM
   siemd check -c /etc/siemd/siemd.yaml
   siemd run   -c /etc/siemd/siemd.yaml`, "\n"),
 	}

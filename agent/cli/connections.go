@@ -124,6 +124,7 @@ func newConnectionsAdd(std streams) *cobra.Command {
 		},
 	}
 	r.flags(cmd)
+	r.keyFlag(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "file with the object as JSON; - for stdin")
 	return cmd
 }
@@ -153,7 +154,8 @@ func changeConnection(cmd *cobra.Command, r *remote, std streams, method, path s
 		return errors.New("there are no fields: give them as name=value")
 	}
 	var raw json.RawMessage
-	if err := r.do(cmd.Context(), method, path, nil, fields, &raw); err != nil {
+	err := busy(std, "the agent builds the connection", func() error { return r.do(cmd.Context(), method, path, nil, fields, &raw) })
+	if err != nil {
 		return err
 	}
 	if r.json {
@@ -185,7 +187,10 @@ func newConnectionsRm(std streams) *cobra.Command {
 				GivenUp uint64 `json:"pending_events"`
 				Failed  uint64 `json:"failed_events"`
 			}
-			if err := r.do(cmd.Context(), http.MethodDelete, "/connections/"+url.PathEscape(args[0]), q, nil, &a); err != nil {
+			err := busy(std, "the agent removes the connection", func() error {
+				return r.do(cmd.Context(), http.MethodDelete, "/connections/"+url.PathEscape(args[0]), q, nil, &a)
+			})
+			if err != nil {
 				return err
 			}
 			if r.json {

@@ -42,7 +42,9 @@ func newDoctor(std streams) *cobra.Command {
 		Example: `  sudo -u siemd siemd doctor
   siemd doctor --json | jq '.[] | select(.result != "ok")'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			stop := progress(std.err, func() string { return "the machine is looked at" })
 			d.examine(cmd.Context())
+			stop()
 			if d.json {
 				if err := json.NewEncoder(std.out).Encode(d.report); err != nil {
 					return exit(exitIO, err)

@@ -18,6 +18,7 @@ func newElastic(std streams) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  needsSubcommand(std),
 	}
+	cmd.Example = "  siemd elastic setup elastic-prod"
 	c := &testCommand{std: std}
 	setup := &cobra.Command{
 		Use:   "setup CONNECTION",

@@ -22,7 +22,8 @@ func newExport(std streams) *cobra.Command {
 		Use: "export [FILE | '{...}']", Short: "store one event and say which connections have delivered it", Args: cobra.MaximumNArgs(1),
 		Long: "export hands one event to the agent. It is on disk before export says so; then it waits for the connections that take it, or for the named ones,\n" +
 			"and only these get it. The exit code is 2 if one of them has not delivered it in time.",
-		Example: `  siemd export '{"event_type":"alert","severity":"high","title":"test"}' --connection splunk-prod`,
+		Example: `  siemd export '{"event_type":"alert","severity":"high","title":"test"}' --connection splunk-prod
+  siemd export alert.json --key "$JOB_ID"    # again and again, stored once`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			arg := ""
 			if len(args) == 1 {
@@ -62,6 +63,7 @@ func newExport(std streams) *cobra.Command {
 		},
 	}
 	r.flags(cmd)
+	r.keyFlag(cmd)
 	f := cmd.Flags()
 	f.StringSliceVar(&connections, "connection", nil, "only to these connections")
 	f.StringVar(&typ, "type", "", "event type, if the event has none")

@@ -94,7 +94,10 @@ func newFailedPurge(std streams) *cobra.Command {
 			var a struct {
 				Removed map[string]int `json:"removed"`
 			}
-			if err := c.do(cmd.Context(), http.MethodDelete, "/failed", c.query(args...), nil, &a); err != nil {
+			err := busy(c.std, "failed events are removed", func() error {
+				return c.do(cmd.Context(), http.MethodDelete, "/failed", c.query(args...), nil, &a)
+			})
+			if err != nil {
 				return err
 			}
 			if c.json {

@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 
 	"github.com/adrian207/siemd/agent/internal/config"
 )
@@ -23,26 +20,6 @@ func TestHelp(t *testing.T) {
 	siemd(t, "", "explain", "--help").want(t, exitOK, "exact bytes")
 	siemd(t, "", "completion", "bash").want(t, exitOK, "__start_siemd")
 	siemd(t, "", "__complete", "help", "spl").want(t, exitOK, "splunk")
-}
-
-// TestEveryCommandHasAnExample holds commands to what people look for first.
-func TestEveryCommandHasAnExample(t *testing.T) {
-	var walk func(c *cobra.Command)
-	walk = func(c *cobra.Command) {
-		for _, sub := range c.Commands() {
-			walk(sub)
-		}
-		if c.Short == "" {
-			t.Errorf("%s says nothing about itself", c.CommandPath())
-		}
-		if c.HasSubCommands() || strings.HasPrefix(c.CommandPath(), "siemd wal ") || c.Name() == "version" {
-			return
-		}
-		if !strings.Contains(c.Example, c.CommandPath()) {
-			t.Errorf("%s has no example", c.CommandPath())
-		}
-	}
-	walk(newRoot(streams{}))
 }
 
 func TestTopicsHaveHelp(t *testing.T) {

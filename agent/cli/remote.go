@@ -24,6 +24,7 @@ const apiPrefix = "/api/v1/siem"
 type remote struct {
 	socket, conf string
 	json         bool
+	key          string // Idempotency-Key of POSTs; "": none
 }
 
 func (r *remote) flags(cmd *cobra.Command) {
@@ -31,6 +32,11 @@ func (r *remote) flags(cmd *cobra.Command) {
 	f.StringVar(&r.socket, "socket", "", "the agent's socket; default: siemd.sock in the data_dir of the config")
 	f.StringVarP(&r.conf, "config", "c", defaultConfig(), "config of the agent")
 	f.BoolVar(&r.json, "json", false, "print JSON")
+}
+
+// keyFlag adds --key.
+func (r *remote) keyFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&r.key, "key", "", "a word of your own: the command may be given again with the same one, and is done once in 24 hours")
 }
 
 // client is a connection to the agent; nothing is sent yet.
@@ -71,6 +77,9 @@ func (r *remote) do(ctx context.Context, method, path string, q url.Values, in, 
 	path = apiPrefix + path
 	if len(q) > 0 {
 		path += "?" + q.Encode()
+	}
+	if r.key != "" && method == http.MethodPost {
+		return remoteError(c.PostOnce(ctx, r.key, path, in, out))
 	}
 	return remoteError(c.Do(ctx, method, path, in, out))
 }

@@ -58,3 +58,10 @@ func progress(w io.Writer, say func() string) (stop func()) {
 	}()
 	return func() { close(quit); <-done }
 }
+
+// busy does f and says what it is about if it takes long.
+func busy(std streams, what string, f func() error) error {
+	stop := progress(std.err, func() string { return what })
+	defer stop()
+	return f()
+}

@@ -39,9 +39,10 @@ func readVersion() versionInfo {
 func newVersion(std streams) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "print the version",
+		Args:    cobra.NoArgs,
+		Example: `  siemd version --json`,
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
 			if asJSON {

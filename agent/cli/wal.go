@@ -63,6 +63,7 @@ func walError(err error) error {
 func (w *walCommand) ls() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "list the segments and what they hold", Args: cobra.NoArgs,
+		Example: `  siemd wal ls --json | jq '.[].events'`,
 		RunE: func(*cobra.Command, []string) error {
 			dir, err := w.where()
 			if err != nil {
@@ -89,13 +90,14 @@ func (w *walCommand) ls() *cobra.Command {
 func (w *walCommand) verify() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify", Short: "check every byte; exit code 2 if something is damaged", Args: cobra.NoArgs,
+		Example: `  siemd wal verify --dir /var/lib/siemd --json`,
 		RunE: func(*cobra.Command, []string) error {
 			dir, err := w.where()
 			if err != nil {
 				return err
 			}
-			r, err := wal.Verify(dir)
-			if err != nil {
+			var r *wal.Report
+			if err := busy(w.std, "every byte of the log is read", func() (err error) { r, err = wal.Verify(dir); return err }); err != nil {
 				return walError(err)
 			}
 			if w.json {
@@ -207,13 +209,16 @@ func (w *walCommand) dumpEvent(out *bufio.Writer, e *agent.Event) error {
 func (w *walCommand) repair() *cobra.Command {
 	return &cobra.Command{
 		Use: "repair", Short: "move damaged bytes aside; the agent must be stopped", Args: cobra.NoArgs,
-		Long: "repair does what the agent does when it starts: what is damaged is moved to wal/quarantine/ and counted, good blocks behind it are kept.\nNothing is deleted.",
+		Long:    "repair does what the agent does when it starts: what is damaged is moved to wal/quarantine/ and counted, good blocks behind it are kept.\nNothing is deleted.",
+		Example: `  systemctl stop siemd && siemd wal repair`,
 		RunE: func(*cobra.Command, []string) error {
 			dir, err := w.where()
 			if err != nil {
 				return err
 			}
+			stop := progress(w.std.err, func() string { return "the log is repaired" })
 			done, err := wal.Repair(dir, slog.New(slog.DiscardHandler))
+			stop()
 			var locked *wal.LockedError
 			if errors.As(err, &locked) {
 				return exit(exitCannotMake, fmt.Errorf("%w; a running agent repairs its log by itself", err))
