@@ -84,7 +84,12 @@ func (b *syncBuffer) String() string {
 // startDaemon starts siemd and waits until it is ready on its socket.
 func startDaemon(t *testing.T, conf string, stdin io.Reader) *daemon {
 	t.Helper()
-	d := &daemon{t: t, cmd: siemd("run", "-c", conf), diag: &syncBuffer{}}
+	return startDaemonAs(t, siemd("run", "-c", conf), conf, stdin)
+}
+
+func startDaemonAs(t *testing.T, cmd *exec.Cmd, conf string, stdin io.Reader) *daemon {
+	t.Helper()
+	d := &daemon{t: t, cmd: cmd, diag: &syncBuffer{}}
 	d.cmd.Stdin, d.cmd.Stderr, d.cmd.Stdout = stdin, d.diag, d.diag
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
