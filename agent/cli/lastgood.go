@@ -37,17 +37,9 @@ func keepLastGood(cfg *config.Config, path string) error {
 		if filepath.Dir(from) == filepath.Join(main, "conf.d") {
 			to = filepath.Join(fresh, "conf.d", filepath.Base(from))
 		}
-		data, err := os.ReadFile(from)
-		if err != nil {
+		if err := config.WriteFile(to, cfg.Text(from)); err != nil {
 			return err
 		}
-		if err := config.WriteFile(to, data); err != nil {
-			return err
-		}
-	}
-	// They may have been edited since they were loaded.
-	if copied, _ := config.Load(filepath.Join(fresh, "siemd.yaml"), config.Options{}); copied == nil || copied.Hash != cfg.Hash {
-		return errors.New("the config was edited in this moment")
 	}
 	// At every moment one of the two is whole.
 	old := dir + ".old"
@@ -108,6 +100,6 @@ func loadLastGood(path string, diag io.Writer) (*config.Config, error) {
 		config.Print(diag, problems)
 		return nil, errors.New("the last good config does not work here any more")
 	}
-	cfg.Files[0] = path
+	cfg.Relocate(path)
 	return cfg, nil
 }

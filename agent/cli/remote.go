@@ -121,7 +121,10 @@ func problemsOf(e *client.Error) []agent.Problem {
 	var list []agent.Problem
 	for _, m := range e.Errors {
 		if m.File != "" {
-			list = append(list, agent.Problem{File: m.File, Line: m.Line, Column: m.Column, Message: m.Message, Hint: m.Hint})
+			list = append(list, agent.Problem{
+				File: m.File, Line: m.Line, Column: m.Column, Width: m.Width, Source: m.Source, Caret: m.Caret,
+				Warning: m.Warning, Message: m.Message, Hint: m.Hint,
+			})
 		}
 	}
 	return list

@@ -112,7 +112,7 @@ func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
 	}
 	_ = t.Flush() // w's errors are seen by whoever owns it
 	for _, c := range st.Orphans {
-		fmt.Fprintf(w, "\norphan %s: %d events wait for an output that is gone; 'siemd purge %s' ends it\n", c.Name, c.Pending, c.Name)
+		fmt.Fprintf(w, "\norphan %s: %d events wait for an output that is gone, beside %d failed ones; it goes on when it comes back, 'siemd purge %s' ends it\n", c.Name, c.Pending, c.Counts.Failed, c.Name)
 	}
 }
 

@@ -49,6 +49,10 @@ type Mistake struct {
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`
 	Column  int    `json:"column,omitempty"`
+	Width   int    `json:"width,omitempty"`
+	Source  string `json:"source,omitempty"` // the line, without secrets
+	Caret   int    `json:"caret,omitempty"`  // from 1, the place in Source
+	Warning bool   `json:"warning,omitempty"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }

@@ -29,6 +29,10 @@ type fieldError struct {
 	File    string `json:"file,omitempty" doc:"The config file."`
 	Line    int    `json:"line,omitempty" doc:"From 1."`
 	Column  int    `json:"column,omitempty" doc:"From 1."`
+	Width   int    `json:"width,omitempty" doc:"How many characters of the line are meant."`
+	Source  string `json:"source,omitempty" doc:"The line, with *** for what may be a secret."`
+	Caret   int    `json:"caret,omitempty" doc:"From 1, the place in source."`
+	Warning bool   `json:"warning,omitempty" doc:"It is odd, and no mistake."`
 	Message string `json:"message" doc:"What is wrong."`
 	Hint    string `json:"hint,omitempty" doc:"What to write instead."`
 }
@@ -111,7 +115,10 @@ func problemOf(err error) *problem {
 func diagnostics(problems []agent.Problem) []fieldError {
 	list := make([]fieldError, 0, len(problems))
 	for _, p := range problems {
-		list = append(list, fieldError{File: p.File, Line: p.Line, Column: p.Column, Message: p.Message, Hint: p.Hint})
+		list = append(list, fieldError{
+			File: p.File, Line: p.Line, Column: p.Column, Width: p.Width, Source: p.Source, Caret: p.Caret,
+			Warning: p.Warning, Message: p.Message, Hint: p.Hint,
+		})
 	}
 	return list
 }

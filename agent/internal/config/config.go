@@ -31,6 +31,17 @@ type Config struct {
 
 	filesHash string // over the files alone
 	provenance
+	texts map[string][]byte // of the files
+}
+
+// Text is what the config file at path, one of Files, held when it was read.
+func (c *Config) Text(path string) []byte { return c.texts[path] }
+
+// Relocate makes the config one of the file at path, of which it is a copy:
+// reloads read that one.
+func (c *Config) Relocate(path string) {
+	c.texts[path] = c.texts[c.Files[0]]
+	c.Files[0] = path
 }
 
 // provenance is what is known about values that come from elsewhere, so that they are not shown.

@@ -36,7 +36,7 @@ func Load(path string, opt Options) (*Config, []agent.Problem) {
 
 // load is Load that gives what it has, also after errors.
 func load(path string, opt Options) *loader {
-	l := &loader{opt: opt, cfg: &Config{Settings: Default(), Inputs: map[string]*Input{}, Outputs: map[string]*Output{}}, sum: sha256.New()}
+	l := &loader{opt: opt, cfg: &Config{Settings: Default(), Inputs: map[string]*Input{}, Outputs: map[string]*Output{}, texts: map[string][]byte{}}, sum: sha256.New()}
 	l.file(path)
 	more, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
 	slices.Sort(more)
@@ -118,6 +118,7 @@ func (l *loader) file(path string) {
 		return
 	}
 	l.cfg.Files = append(l.cfg.Files, path)
+	l.cfg.texts[path] = []byte(strings.Join(l.lines, "\n"))
 	merge(ps, root)
 	l.refs = map[string]string{}
 	references(root, "", l.refs)

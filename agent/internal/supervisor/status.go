@@ -170,4 +170,5 @@ func (a *Agent) registerMetrics(problem string) {
 func (a *Agent) WriteMetrics(w io.Writer) {
 	a.metrics.WritePrometheus(w)
 	metrics.WriteProcessMetrics(w)
+	metrics.WriteFDMetrics(w)
 }
