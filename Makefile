@@ -6,7 +6,7 @@ FUZZTIME ?= 5s
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build test check lint race fuzz bench bench-e2e torture zoo package install clean
+.PHONY: build test check lint race fuzz bench bench-e2e torture zoo package packagetest install clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o siemd .
@@ -51,6 +51,10 @@ zoo:
 # deb, rpm, tar.gz and SBOM for amd64 and arm64, with checksums; the same bytes from the same sources.
 package:
 	./packaging/build dist
+
+# Builds them twice, and installs, runs, upgrades and removes them in a chroot: as root, with debootstrap, lintian and rpm.
+packagetest:
+	SIEMD_PACKAGE_TEST=1 go test -v -timeout 30m ./packaging/...
 
 # For systems without a package: make install, or make install DESTDIR=/tmp/root PREFIX=/usr
 install: build

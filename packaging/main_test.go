@@ -34,8 +34,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beSiemd) != "" {
 		os.Exit(cli.Main(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, dir := range afterAll {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
+
+// afterAll are folders that several tests use; they go at the end.
+var afterAll []string
 
 // result is what a command left behind.
 type result struct {

@@ -24,6 +24,10 @@ const openAPIPath = "/api/openapi.json"
 // A schema is JSON Schema as far as it is used here.
 type schema map[string]any
 
+// OpenAPI is the document as it is served, for those who want it without an
+// agent; it is to be encoded as JSON.
+func OpenAPI() map[string]any { return openAPI() }
+
 // openAPI makes the document.
 func openAPI() schema {
 	d := describer{components: schema{}, types: map[string]reflect.Type{}}
