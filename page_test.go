@@ -128,6 +128,8 @@ func TestStatusPageTakesNothingForMarkup(t *testing.T) {
 	r.see("evil")
 	r.see("alert('answer')")
 	r.see("failed events show its reasons")
+	r.eval("document.querySelector('[data-name=evil] .actions button').click()")
+	r.await("document.querySelector('[data-name=evil] .steps li') !== null")
 	r.innocent("overview")
 
 	r.eval("location.hash = 'failed'")
@@ -222,9 +224,10 @@ func TestStatusPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await("document.querySelector('nav a[href=\"#failed\"] .count')?.textContent === '1'")
-	r.eval("document.querySelector('nav a[href=\"#failed\"]').click()")
+	r.eval("document.querySelector('[data-name=evil] td.failed a').click()") // leads to those of this connection
 	r.see("third")
 	r.see("400")
+	r.await("document.querySelector('.filters select').value === 'evil'")
 	before := r.siem.events.Load()
 	r.siem.mode.Store(http.StatusOK)
 	r.eval("document.querySelector('.openable button.write').click()")

@@ -32,6 +32,8 @@ function row(o) {
   const since = h('span', { class: 'dim small' });
   const speed = h('td', { class: 'num', 'data-label': 'Rate' });
   const cells = ledger.map(([label, field]) => h('td', { class: `num ${field}`, 'data-label': label }));
+  const refused = h('a', { href: `#failed/${encodeURIComponent(o.name)}` });
+  cells[2].append(refused);
   const lag = h('td', { class: 'num', 'data-label': 'Lag' });
   const success = h('td', { class: 'num', 'data-label': 'Last success' });
   const endpoint = h('span', { class: 'dim small endpoint' });
@@ -50,7 +52,8 @@ function row(o) {
     put(endpoint, now.endpoint ?? '');
     put(speed, rate(outputRate(now.name)));
     ledger.forEach(([, field], i) => {
-      put(cells[i], whole(now[field]));
+      if (field === 'failed') attr(refused, 'tabindex', now.failed ? null : -1);
+      put(field === 'failed' ? refused : cells[i], whole(now[field]));
       attr(cells[i], 'class', `num ${field}${now[field] ? '' : ' nil'}`);
     });
     if (now.unaccounted) put(cells[0], `${whole(now.accepted)} (off by ${whole(now.unaccounted)})`);

@@ -157,5 +157,5 @@ function listing({ path, columns, head, item, none }) {
     return body;
   }
 
-  return { el, load, busy: () => open.size > 0 || (next === null && table.tBodies.length > pageSize) };
+  return { el, load, busy: () => open.size > 0 || table.tBodies.length > pageSize };
 }
