@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,4 +192,30 @@ func (r *rig) audit() (list []map[string]any) {
 		list = append(list, m)
 	}
 	return list
+}
+
+// TestElsewhereThanLoopback: what needs no token on loopback needs one on an address that others reach.
+func TestElsewhereThanLoopback(t *testing.T) {
+	r := newRig(t, "outputs: {}\n")
+	h := r.server.handler(listening{})
+	f := func(path, token string, want int) {
+		t.Helper()
+		req := httptest.NewRequest("GET", "https://siem-gateway.example.com"+path, nil)
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != want {
+			t.Errorf("%s with %q = %d %s, want %d", path, token, w.Code, w.Body, want)
+		}
+	}
+	f("/metrics", "", 401)
+	f("/metrics", "wrong", 401)
+	f("/metrics", readToken, 200)
+	f("/livez", "", 200)
+	f("/readyz", "", 200)
+	f(openAPIPath, "", 200)
+	f(prefix+"/status", "", 401)
+	f(prefix+"/status", readToken, 200)
 }

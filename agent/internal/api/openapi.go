@@ -47,8 +47,11 @@ func openAPI() schema {
 			"title": "siemd", "version": "1",
 			"description": "Connections to SIEMs, what waits for them, and what became of it. Over the unix socket no token is needed.",
 		},
-		"paths":      paths,
-		"components": schema{"schemas": d.components, "securitySchemes": schema{"token": schema{"type": "http", "scheme": "bearer"}}},
+		"paths": paths,
+		"components": schema{"schemas": d.components, "securitySchemes": schema{
+			"token":       schema{"type": "http", "scheme": "bearer"},
+			"certificate": schema{"type": "mutualTLS", "description": "A client certificate that api.clients lists."},
+		}},
 	}
 }
 
@@ -74,11 +77,17 @@ func (d *describer) operation(r *route) schema {
 			"description": "A word of the client's own. The same request with the same key is done once, and answered with " + replayHeader + ": true from then on, for 24 hours.",
 		})
 	}
+	if slices.Contains(r.status, http.StatusPreconditionFailed) {
+		params = append(params, schema{
+			"name": "If-Match", "in": "header", "schema": schema{"type": "string"},
+			"description": "The ETag that the connection had when it was looked at: the change is refused if it has another one by now.",
+		})
+	}
 	if len(params) > 0 {
 		op["parameters"] = params
 	}
 	if r.scope != scopeNone {
-		op["security"] = []schema{{"token": []string{}}}
+		op["security"] = []schema{{"token": []string{}}, {"certificate": []string{}}}
 	}
 	if r.body != nil {
 		body := d.object(reflect.TypeOf(r.body), false)
@@ -94,6 +103,9 @@ func (d *describer) operation(r *route) schema {
 		case status == r.success():
 			if s := d.answer(r); s != nil {
 				a["content"] = s
+			}
+			if _, ok := r.answer.(connectionObject); ok {
+				a["headers"] = schema{"ETag": schema{"description": "Changes with every change of the connection.", "schema": schema{"type": "string"}}}
 			}
 		case r.path == "/readyz" && status == http.StatusServiceUnavailable: // says why as text
 		default:

@@ -182,7 +182,7 @@ func localKey(name string) bool {
 }
 
 // whereabouts are the keys that say who gets the secrets.
-var whereabouts = []string{"endpoint", "transport", "tls", "auth.token_url"}
+var whereabouts = []string{"endpoint", "cloud_id", "transport", "tls", "proxy", "auth.token_url"}
 
 // guardSecrets asks for secrets again when they would go to somebody else: who
 // may change an endpoint is not to learn the secret that way.
