@@ -27,6 +27,12 @@ lint:
 race:
 	go test -race -shuffle=on -count=3 ./...
 
+# Whole lives of an output: faults, crashes and restarts in any order, thousands of them in simulated time.
+SEEDS ?= 3000
+.PHONY: seeds
+seeds:
+	SIEMD_SEEDS=$(SEEDS) go test -run '^TestSimulation$$' ./agent/internal/delivery
+
 fuzz:
 	./.ci/fuzz $(FUZZTIME)
 

@@ -81,7 +81,7 @@ func heldCases(kind string, faults map[string]string) (cases []faultCase) {
 		c := faultCase{name: kind + "-" + name, kind: kind, fault: fault, held: true, says: faults[fault]}
 		if fault == "hang" {
 			// Long enough for a busy machine afterwards. What hangs is cut.
-			c.keys, c.lift = "timeout: 4s", []string{"refuse"}
+			c.keys, c.lift = "timeout: 8s", []string{"refuse"}
 		}
 		cases = append(cases, c)
 	}
@@ -104,7 +104,7 @@ func faultCases() (cases []faultCase) {
 		add(
 			faultCase{name: name("slow"), kind: kind, fault: "slow=30ms"},
 			faultCase{name: name("reset-after"), kind: kind, fault: "reset_after:n=1", repeats: again},
-			faultCase{name: name("hang-taken"), kind: kind, fault: "hang:taken:n=1", keys: "timeout: 4s", repeats: again},
+			faultCase{name: name("hang-taken"), kind: kind, fault: "hang:taken:n=1", keys: "timeout: 8s", repeats: again},
 			faultCase{name: name("503-taken"), kind: kind, fault: "503:taken:n=1", repeats: again},
 			faultCase{name: name("retry-after"), kind: kind, fault: "429:retry_after=2", held: true, says: "429"},
 			faultCase{name: name("413"), kind: kind, fault: "413:over=9KB", refused: []string{"BIG-1"}, status: 413},
@@ -236,7 +236,7 @@ func runFaults(t *testing.T, b *bench, cases []faultCase, receivers map[string]*
 	b.stop()
 }
 
-const faultPatience = 30 * time.Second
+const faultPatience = 90 * time.Second
 
 // run looks at one case from the beginning to the end.
 func (c *faultCase) run(b *bench, w *watch, r *plugintest.Receiver, ids []string) error {

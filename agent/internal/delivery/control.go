@@ -142,11 +142,11 @@ func (r *Runner) ProcessPending(ctx context.Context, limit int) (sent, failed in
 }
 
 func (r *Runner) process(ctx context.Context, to uint64) (sent, failed int, err error) {
-	before := r.o.Cursor.Counts()
+	before := r.Ledger().Counts
 	r.Kick()
 	r.flushTo(to)
 	err = r.waitPassed(ctx, to)
-	after := r.o.Cursor.Counts()
+	after := r.Ledger().Counts
 	return less(after.Sent, before.Sent), less(after.Failed, before.Failed), err
 }
 

@@ -105,7 +105,7 @@ func (r *Runner) expireWaiting(now time.Time) {
 			kept := p.events[:0]
 			for _, e := range p.events {
 				if far || e.Received < oldest {
-					p.span.note(e.Seq, e.Seq+1, Expired)
+					r.note(p.span, e.Seq, e.Seq+1, Expired)
 					r.resolve(e.Seq, Outcome{Result: Expired, Reason: "expired"})
 				} else {
 					kept = append(kept, e)
@@ -148,72 +148,6 @@ func (r *Runner) learn(size int64, events int) {
 		n = mean + (n-mean)/8
 	}
 	r.meanSize.Store(max(n, 1))
-}
-
-// finish ends a part; when it was the last of its span the span can be committed.
-func (r *Runner) finish(p *part) {
-	switch {
-	case p.job != nil:
-		p.job.open--
-		if p.job.open == 0 {
-			r.endJob(p.job)
-		}
-	case p.span != nil:
-		p.span.open--
-		if p.span.open == 0 {
-			p.span.free(r.budget)
-			r.commit()
-		}
-	}
-}
-
-// commit moves the cursor over the finished spans in front.
-func (r *Runner) commit() {
-	n := 0
-	for n < len(r.window) && r.window[n].open == 0 {
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	total, to := r.window[0].counts, r.window[n-1].to
-	for _, s := range r.window[1:n] {
-		c := s.counts
-		total.Sent += c.Sent
-		total.Failed += c.Failed
-		total.Filtered += c.Filtered
-		total.Expired += c.Expired
-		total.Foreign += c.Foreign
-	}
-	r.o.Cursor.Advance(to, total)
-	r.o.Failed.passed()
-	r.metrics.count(total)
-	r.checkLedger()
-	for _, s := range r.window[:n] {
-		r.past.add(s)
-		r.resolveSpan(s)
-		select {
-		case r.spare <- s:
-		default:
-		}
-	}
-	r.window = slices.Delete(r.window, 0, n)
-	r.setOldest()
-	r.notifyPassed(to)
-}
-
-// setOldest publishes when the oldest event that was handed over came.
-func (r *Runner) setOldest() {
-	var oldest int64
-	for _, s := range r.window {
-		if s.open > 0 && s.received != 0 {
-			oldest = s.received
-			break
-		}
-	}
-	r.mu.Lock()
-	r.oldest = oldest
-	r.mu.Unlock()
 }
 
 func (r *Runner) setBusy() {

@@ -23,7 +23,7 @@ func (s *FailedStore) reconcile() {
 	next := s.o.Cursor.Seq()
 	clear(s.ahead)
 	clear(s.owed) // those events will be delivered again
-	s.debts.Store(0)
+	s.sumDebtsLocked()
 	for _, seg := range s.segs {
 		if seg.maxSeq < next {
 			continue
@@ -108,7 +108,27 @@ func (s *FailedStore) removedLocked(seqs []uint64, why string) {
 		}
 	}
 	s.surplus.Store(int64(len(s.ahead)))
+	s.sumDebtsLocked()
 	s.payLocked()
+}
+
+// sumDebtsLocked publishes what is owed.
+func (s *FailedStore) sumDebtsLocked() {
+	var sent, other int64
+	for _, why := range s.owed {
+		if why == removedSent {
+			sent++
+		} else {
+			other++
+		}
+	}
+	s.debts.sent.Store(sent)
+	s.debts.other.Store(other)
+}
+
+// unpaid is what entries became that were removed before the cursor counted them.
+func (s *FailedStore) unpaid() (sent, expired uint64) {
+	return uint64(s.debts.sent.Load()), uint64(s.debts.other.Load())
 }
 
 // payLocked moves counts for what was removed and the cursor has passed.
@@ -129,10 +149,10 @@ func (s *FailedStore) payLocked() {
 		}
 		delete(s.owed, seq)
 	}
-	s.debts.Store(int64(len(s.owed)))
 	if sent+expired == 0 {
 		return
 	}
+	defer s.sumDebtsLocked()
 	if failed := int64(s.o.Cursor.Counts().Failed); sent+expired > failed {
 		// Entries that nobody counted, of another log for instance.
 		sent = min(sent, failed)
@@ -143,7 +163,7 @@ func (s *FailedStore) payLocked() {
 
 // passed is told that the cursor has moved.
 func (s *FailedStore) passed() {
-	if s.debts.Load() == 0 {
+	if sent, expired := s.unpaid(); sent+expired == 0 {
 		return
 	}
 	s.mu.Lock()

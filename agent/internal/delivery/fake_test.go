@@ -349,6 +349,7 @@ type bench struct {
 	opts   func(*Options)
 	maxSz  int64
 	maxAge time.Duration
+	after  *FailedStore // of the runner before, in the same process
 }
 
 func newBench(t testing.TB) *bench {
@@ -363,6 +364,9 @@ func (b *bench) start() {
 	store, err := OpenFailed(FailedOptions{Dir: b.dir, Cursor: b.cursor, Log: b.env.Log, MaxSize: b.maxSz, MaxAge: b.maxAge, noSync: true})
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if b.after != nil {
+		store.carried = b.after.carried
 	}
 	b.failed = store
 	o := Options{

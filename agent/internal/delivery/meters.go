@@ -19,10 +19,11 @@ type meters struct {
 	retries  [permanent + 1]*metrics.Counter
 	splits   *metrics.Counter
 	requests *metrics.PrometheusHistogram
+	carried  *carry
 }
 
 func (r *Runner) newMeters() *meters {
-	m := &meters{env: r.o.Env}
+	m := &meters{env: r.o.Env, carried: &r.o.Failed.carried}
 	counts := r.o.Cursor.Counts()
 	for _, c := range []struct {
 		Result
@@ -70,6 +71,7 @@ func (m *meters) unregister() {
 }
 
 func (m *meters) count(c wal.Counts) {
+	c = m.carried.pay(c)
 	m.events[Sent].AddInt64(int64(c.Sent))
 	m.events[Failed].AddInt64(int64(c.Failed))
 	m.events[Filtered].AddInt64(int64(c.Filtered))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/wal"
 )
 
 // Options is what a Runner needs. All but the last two are required.
@@ -78,6 +79,8 @@ type Runner struct {
 	book    logbook
 
 	mu     sync.Mutex // guards below
+	base   uint64     // where the cursor is, unless the log has moved it
+	behind wal.Counts // of events that are finished and not passed yet
 	health Health
 	lat    latencies
 	oldest int64 // when the oldest event handed over came; 0: none
@@ -115,9 +118,6 @@ func New(o Options) *Runner {
 	return r
 }
 
-// windowSize bounds the batches that are not committed, and with them what a crash can repeat.
-func (r *Runner) windowSize() int { return 2 * r.limit.most() }
-
 // A result is what came of a part in flight.
 type result struct {
 	part   *part
@@ -149,6 +149,9 @@ func (r *Runner) Run(ctx context.Context) error {
 
 	g := r.newGatherer()
 	r.next = g.pos
+	r.mu.Lock()
+	r.base = g.pos
+	r.mu.Unlock()
 	var readers sync.WaitGroup
 	readers.Go(func() { g.pump(read) })
 	readers.Go(func() { g.gather(read) })
@@ -157,6 +160,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	err := r.land(kill)
 	stop()
 	readers.Wait()
+	addCounts(&r.o.Failed.carried.counts, r.behind)
+	r.o.Failed.carried.to = max(r.o.Failed.carried.to, r.next)
 	for _, s := range r.window {
 		if err == nil {
 			s.free(r.budget)
@@ -214,69 +219,6 @@ func (r *Runner) land(kill context.CancelFunc) error {
 		}
 	}
 	return nil
-}
-
-// wantsSpan reports whether another span may be handed over. Beyond the
-// window one is let in only when all that waits was refused or blamed and
-// nothing shows whether others pass: somebody has to be the witness.
-func (r *Runner) wantsSpan() bool {
-	room := len(r.window) < r.windowSize()
-	if !r.needsWitness() {
-		return room
-	}
-	if !room {
-		unfinished := 0
-		for _, s := range r.window {
-			if s.open > 0 {
-				unfinished++
-			}
-		}
-		room = unfinished < r.windowSize()+r.o.Config.Retry.MaxAttempts+4 && len(r.window) < maxWindow
-	}
-	if room {
-		r.budget.overdraw()
-	}
-	return room
-}
-
-// maxWindow is how many batches may wait to be committed behind one that is
-// held, as witnesses. A crash would repeat them.
-const maxWindow = 256
-
-func (r *Runner) needsWitness() bool {
-	if r.sending > 0 || len(r.queue)+len(r.shelved) == 0 {
-		return false
-	}
-	for _, p := range r.queue {
-		if !p.doubt || p.mark != r.taken && !r.guarding() {
-			return false
-		}
-	}
-	return true
-}
-
-// accept takes over a span from the gatherer.
-func (r *Runner) accept(s *span) {
-	if s.from != r.next {
-		// Only on the way out: the one before it was dropped.
-		s.free(r.budget)
-		return
-	}
-	r.next = s.to
-	r.window = append(r.window, s)
-	if len(s.events) > 0 {
-		s.open++
-		r.queue = append(r.queue, &part{span: s, events: s.events})
-	}
-	if len(s.refused) > 0 {
-		s.open++
-		r.shelve(&part{span: s, refused: s.refused})
-	}
-	r.setOldest()
-	if s.open == 0 {
-		s.free(r.budget)
-		r.commit()
-	}
 }
 
 // tick does what time alone asks for.

@@ -18,20 +18,24 @@ import (
 
 // TestSimulation lets everything go wrong in any order, over crashes and
 // restarts, and then adds up: every event is in exactly one state.
-// SIEMD_TORTURE=n runs n times a thousand seeds, SIEMD_SEED=n only one.
+// SIEMD_SEEDS=n runs n seeds ("make seeds": thousands), SIEMD_SEED=n only that one.
 func TestSimulation(t *testing.T) {
 	first, n := uint64(1), uint64(60)
 	if testing.Short() {
 		n = 15
 	}
-	if k, err := strconv.ParseUint(os.Getenv("SIEMD_TORTURE"), 10, 64); err == nil {
-		n = k * 1000
+	if os.Getenv("SIEMD_TORTURE") != "" {
+		n = 5000
+	}
+	if k, err := strconv.ParseUint(os.Getenv("SIEMD_SEEDS"), 10, 64); err == nil {
+		n = k
 	}
 	if k, err := strconv.ParseUint(os.Getenv("SIEMD_SEED"), 10, 64); err == nil {
 		first, n = k, 1
 	}
 	for seed := first; seed < first+n; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { newSimulation(t, seed).run() })
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/adrian207/siemd/agent"
-	"github.com/adrian207/siemd/agent/internal/wal"
 )
 
 // Health is the output's condition now.
@@ -32,10 +31,8 @@ func (r *Runner) Probed(err error) {
 
 // Stats are an output's figures at one moment.
 type Stats struct {
-	Counts      wal.Counts // across restarts
-	Pending     uint64
-	FailedNow   int // in the failed store
-	Unaccounted int64
+	Ledger
+	FailedNow   int           // in the failed store
 	OldestAge   time.Duration // of the oldest pending event that was read; 0 if none
 	InFlight    int           // requests
 	Concurrency int           // requests allowed in flight now
@@ -47,10 +44,7 @@ type Stats struct {
 
 // Stats may be asked at any time, also before and after Run.
 func (r *Runner) Stats() Stats {
-	s := Stats{
-		Counts: r.o.Cursor.Counts(), Pending: r.Pending(), FailedNow: r.o.Failed.Len(),
-		Unaccounted: r.Unaccounted(), OldestAge: r.oldestAge(time.Now()), BytesHeld: r.budget.held(),
-	}
+	s := Stats{Ledger: r.Ledger(), FailedNow: r.o.Failed.Len(), OldestAge: r.oldestAge(time.Now()), BytesHeld: r.budget.held()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.InFlight, s.Concurrency = r.busy, r.width

@@ -115,7 +115,7 @@ func (o *output) status() OutputStatus {
 	c := s.Counts
 	return OutputStatus{
 		Name: o.cfg.Name, Type: o.cfg.Kind, Endpoint: endpointOf(o.cfg.Config),
-		Accepted: c.Sent + c.Failed + c.Filtered + c.Expired + s.Pending, Sent: c.Sent, Failed: c.Failed,
+		Accepted: s.Accepted, Sent: c.Sent, Failed: c.Failed,
 		Filtered: c.Filtered, Expired: c.Expired, Pending: s.Pending, Unaccounted: s.Unaccounted,
 		LagSeconds: s.OldestAge.Seconds(), Health: string(h.Status), Since: h.Since, LastSuccess: h.LastSuccess,
 		LastError: h.LastError, LastErrorAt: h.LastErrorAt, Hint: h.Hint, Failures: h.Failures, NextTry: h.NextTry,
