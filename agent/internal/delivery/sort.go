@@ -16,9 +16,11 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 		return
 	}
 	if first > g.pos {
-		// The log no longer has them. If it gave them up for lack of room it has counted them.
-		g.cur.skip(g.pos, first, Expired)
-		g.pos = first
+		// The log no longer has them. If it gave them up for lack of room it has counted
+		// them, and knows whose they were if it is told of these and no others.
+		g.cut(ctx)
+		g.skip(first, Expired)
+		g.cut(ctx)
 	}
 	if h.all != Pending {
 		g.skip(end, h.all)

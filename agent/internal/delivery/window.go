@@ -101,11 +101,10 @@ func (r *Runner) commit() {
 	if n == 0 {
 		return
 	}
-	total, to := r.window[0].counts, r.window[n-1].to
-	for _, s := range r.window[1:n] {
-		addCounts(&total, s.counts)
+	to := r.window[n-1].to
+	for _, s := range r.window[:n] {
+		r.advance(s.to, s.counts)
 	}
-	r.advance(to, total)
 	r.o.Failed.passed()
 	if to >= r.o.Failed.carried.to {
 		r.o.Failed.carried = carry{}
