@@ -92,6 +92,9 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 	default:
 		dst = c.value(dst, l, "title=", f.Title)
 	}
+	for i := range c.extra {
+		dst = c.extension(dst, l, &c.extra[i], e)
+	}
 	n := len(dst)
 	if dst = c.value(dst, l, "msg=", f.Description); len(dst) > n {
 		l.msg = n + len(c.delimiter) + len("msg=")

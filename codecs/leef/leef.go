@@ -20,6 +20,8 @@ type Config struct {
 
 	Vendor, Product, ProductVersion string
 
+	Extensions []Extension // further attributes, between those of the event's type and msg
+
 	MaxMessage int // bytes, with the header; 0: no limit
 }
 
@@ -37,6 +39,7 @@ type Codec struct {
 	device    []byte // "LEEF:2.0|vendor|product|version|"
 	delimiter []byte // UTF-8
 	closing   []byte // of the header: "|x09|"
+	extra     []extension
 	max       int
 	repairs   *fields.Repairs
 }
@@ -83,6 +86,9 @@ func New(c Config) (*Codec, error) {
 			return nil, fmt.Errorf("%s: cannot be empty", f.name)
 		}
 		k.device = append(k.device, '|')
+	}
+	if k.extra, err = k.newExtensions(c.Extensions); err != nil {
+		return nil, err
 	}
 	k.repairs = c.Repairs // from here on, what is repaired comes from events
 	return k, nil

@@ -132,7 +132,9 @@ func FuzzEncode(f *testing.F) {
 func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"title":"a","anomaly":{"type":["|"]},"compliance":{"score":[[]]}}`), []byte("compliance_check"))
 	f.Add([]byte(`{"description":"\u0009\`), []byte{0xff, '\n', '='})
-	codec, err := New(config())
+	c := config()
+	c.Extensions = []Extension{{"usrName", "title"}, {"inner", "anomaly.type"}}
+	codec, err := New(c)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -40,11 +40,12 @@ type CEFConfig struct {
 // LEEFConfig is the config of kind leef.
 type LEEFConfig struct {
 	Config         `yaml:",inline"`
-	Vendor         string `yaml:"vendor" doc:"Vendor; default: identity.vendor. QRadar finds the log source by it."`
-	Product        string `yaml:"product" doc:"Product; default: identity.product."`
-	ProductVersion string `yaml:"product_version" doc:"Product version; default: identity.version."`
-	LEEFVersion    string `yaml:"leef_version" oneof:"2.0|1.0" doc:"Version of LEEF."`
-	Delimiter      string `yaml:"delimiter" example:"^" doc:"Delimiter of attributes in LEEF 2.0: one character, or its code as in x09 (a tab). A relay through rsyslog spoils tabs."`
+	Vendor         string            `yaml:"vendor" doc:"Vendor; default: identity.vendor. QRadar finds the log source by it."`
+	Product        string            `yaml:"product" doc:"Product; default: identity.product."`
+	ProductVersion string            `yaml:"product_version" doc:"Product version; default: identity.version."`
+	LEEFVersion    string            `yaml:"leef_version" oneof:"2.0|1.0" doc:"Version of LEEF."`
+	Delimiter      string            `yaml:"delimiter" example:"^" doc:"Delimiter of attributes in LEEF 2.0: one character, or its code as in x09 (a tab). A relay through rsyslog spoils tabs."`
+	Extensions     map[string]string `yaml:"extensions" example:"{usrName: user.name}" doc:"Further attributes, and the dotted path of the event's member that fills each."`
 }
 
 var (

@@ -46,7 +46,7 @@ func init() {
 func (c Config) codec(id agent.Identity, repairs *fields.Repairs) (*rfc5424.Codec, error) {
 	return rfc5424.New(rfc5424.Config{
 		HeaderConfig: c.header(id, repairs),
-		SDID:         c.SDID,
+		SDID:         or(c.SDID, rfc5424.DefaultSDID(id.App)), // of the product, whatever app_name the receiver is shown
 		BOM:          c.BOM,
 		MaxMessage:   c.size(),
 	})
@@ -92,7 +92,15 @@ func (c LEEFConfig) codec(id agent.Identity, repairs *fields.Repairs) (*leef.Cod
 		Product:        or(c.Product, id.Product),
 		ProductVersion: or(c.ProductVersion, id.Version),
 		MaxMessage:     c.size(),
+		Extensions:     leefExtensions(c.Extensions),
 	})
+}
+
+func leefExtensions(m map[string]string) (list []leef.Extension) {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, leef.Extension{Key: key, Path: m[key]})
+	}
+	return list
 }
 
 // Validate reports keys that do not fit together.
