@@ -121,25 +121,6 @@ func describe(cs tls.ConnectionState, cfg *tls.Config) string {
 	return text
 }
 
-// Probe reports the steps of [Path.Probe] for ep, or for the proxy in front of
-// it, and closes the connection.
-func (ep *Endpoint) Probe(ctx context.Context, report func(agent.Step)) error {
-	p := Path{Address: address(ep.url), TLS: ep.tls, Dialer: ep.client.dialer()}
-	if proxy := ep.client.proxy; proxy != nil {
-		p.Address, p.TLS = address(proxy), nil
-	}
-	conn, err := p.Probe(ctx, func(s agent.Step) {
-		if len(ep.client.endpoints) > 1 || ep.client.proxy != nil {
-			s.Detail = ep.label + ": " + s.Detail
-		}
-		report(s)
-	})
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
 // maxSkew is how far a receiver's clock may be off before a probe complains.
 const maxSkew = time.Minute
 

@@ -94,6 +94,58 @@ func TestTLSThroughProxy(t *testing.T) {
 	}
 }
 
+// A probe goes through the proxy to the endpoint: what is wrong behind the
+// proxy does not pass for well because the proxy is there.
+func TestProbeBehindProxy(t *testing.T) {
+	ca := newAuthority(t)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, caFile, ca.pem)
+	cert, key := ca.issue(t, time.Now().Add(time.Hour), "siem.test")
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if auth := r.Header.Get("Authorization"); auth != "" {
+			t.Errorf("the probe's request carries %q", auth)
+		}
+	}))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair(t, cert, key)}}
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	proxy, _ := tunnel(t, s.Listener.Addr().String())
+	status := http.StatusOK
+	plain := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) })
+
+	f := func(endpoint, proxy, want string) {
+		t.Helper()
+		cfg := config(endpoint)
+		cfg.TLS.CAFile = caFile
+		cfg.Proxy = agent.NewSecret(strings.Replace(proxy, "http://", "http://u:p4ssw0rd@", 1))
+		c := client(t, cfg, Options{Header: http.Header{"Authorization": {"Splunk t"}}})
+		defer c.Close()
+		var steps []string
+		err := c.Endpoints()[0].Probe(t.Context(), func(s agent.Step) {
+			text := s.Name
+			if s.Err != nil {
+				text += "!"
+			}
+			if s.Err != nil && (s.Fix == "" || strings.Contains(s.Err.Error(), "p4ssw0rd")) {
+				t.Errorf("%+v", s)
+			}
+			steps = append(steps, text)
+		})
+		if got := strings.Join(steps, " "); got != want || (err != nil) != strings.HasSuffix(want, "!") {
+			t.Errorf("steps %q, error %v, want %q", got, err, want)
+		}
+	}
+	f("https://siem.test:8088", proxy, "dns tcp proxy tls")
+	f("https://else.test:8088", proxy, "dns tcp proxy tls!")
+	f("http://siem.test:8088", plain, "dns tcp proxy")
+	f("https://siem.test:8088", plain, "dns tcp proxy tls!") // it answers CONNECT and opens no way
+	status = http.StatusProxyAuthRequired
+	f("http://siem.test:8088", plain, "dns tcp proxy!")
+	f("https://siem.test:8088", plain, "dns tcp proxy!")
+	f("https://siem.test:8088", "http://127.0.0.1:1", "dns tcp!")
+}
+
 // A certificate and an authority that are replaced are used by the next
 // connection of a running client.
 func TestClientFollowsRotation(t *testing.T) {

@@ -102,7 +102,7 @@ func (e *elastic) route(req *http.Request, body []byte, problem error) reply {
 	path := strings.Trim(req.URL.Path, "/")
 	index, bulk := strings.CutSuffix("/"+path, "/_bulk")
 	if !bulk {
-		return e.ask(req, path)
+		return e.ask(req, path, body)
 	}
 	index = strings.TrimPrefix(index, "/")
 	switch {
@@ -164,7 +164,7 @@ const (
 )
 
 // ask answers all but bulk requests.
-func (e *elastic) ask(req *http.Request, path string) reply {
+func (e *elastic) ask(req *http.Request, path string, body []byte) reply {
 	text := ""
 	switch {
 	case path == "" && e.r.opts.OpenSearch:
@@ -179,6 +179,11 @@ func (e *elastic) ask(req *http.Request, path string) reply {
 		text = `{"username":"mock","roles":["superuser"],"enabled":true}`
 	case path == "_security/user/_has_privileges" && !e.r.opts.OpenSearch:
 		text = `{"username":"mock","has_all_requested":true,"cluster":{},"index":{},"application":{}}`
+	case req.Method == http.MethodPut && (strings.HasPrefix(path, "_index_template/") || strings.HasPrefix(path, "_ilm/policy/") && !e.r.opts.OpenSearch):
+		if !json.Valid(body) || body[0] != '{' {
+			return esError(http.StatusBadRequest, "parse_exception", "request body is required")
+		}
+		text = `{"acknowledged":true}`
 	case !strings.HasPrefix(path, "_") && !strings.Contains(path, "/") && (req.Method == http.MethodHead || req.Method == http.MethodGet):
 		return esError(http.StatusNotFound, "index_not_found_exception", "no such index ["+path+"]")
 	default:

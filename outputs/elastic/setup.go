@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/httpx"
@@ -20,6 +21,7 @@ func (o *Output) Setup(ctx context.Context, report func(agent.Step)) error {
 	if err := p.ep.Probe(ctx, report); err != nil {
 		return err
 	}
+	p.start = time.Now()
 	product, err := p.auth(ctx)
 	if err != nil {
 		return err

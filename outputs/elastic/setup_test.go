@@ -68,7 +68,11 @@ func TestSetupWritesPolicyAndTemplate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Setup(t.Context(), func(s agent.Step) { t.Log(s.Name, s.Detail, s.Err) }); err != nil {
+		if err := o.Setup(t.Context(), func(s agent.Step) {
+			if strings.Contains(s.Detail, "2562047h") {
+				t.Errorf("%s took %s", s.Name, s.Detail)
+			}
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Join(paths, " ") != strings.Join(wantPaths, " ") {

@@ -5,8 +5,9 @@
 // Syslog has no acknowledgement. Over TCP and TLS an event counts as sent when
 // the peer's TCP has acknowledged its bytes, which Linux tells; what the peer's
 // program had not read when a connection broke is sent again from a window of
-// the last megabyte. So events repeat rather than vanish, unless a receiver
-// loses more than the window. Elsewhere than on Linux an event counts as sent
+// the last megabyte, which outlives a stop of the agent in a file. So events
+// repeat rather than vanish, unless a receiver loses more than the window, or
+// dies with unread data at the same time as the agent. Elsewhere than on Linux an event counts as sent
 // when the kernel has taken it, and the window is the only protection.
 package syslog
 
@@ -68,7 +69,8 @@ func newOutput(c Config, codec agent.Encoder, repairs *fields.Repairs, env agent
 			env.Log.Warn("tls.verify is false: anybody can pose as the receiver")
 		}
 	}
-	o.stream = newStream(o.dialer, int(c.ResendWindow), env.Log, env.Counter("resent_events_total"))
+	kept := newTailFile(env.DataDir, env.Name, o.framing, o.endpoints)
+	o.stream = newStream(o.dialer, int(c.ResendWindow), kept, env.Log, env.Counter("resent_events_total"))
 	return o, nil
 }
 
