@@ -79,7 +79,10 @@ func TestSocketGroup(t *testing.T) {
 		return string(out)
 	}
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Fatal("curl is needed: ", err)
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("*** nobody else tries the socket: ", err)
 	}
 	if got := curl(65534, uint32(os.Getgid())); got != "200" {
 		t.Errorf("a member of the group: %s", got)
