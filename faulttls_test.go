@@ -10,10 +10,13 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // An authority signs certificates for 127.0.0.1.
@@ -95,6 +98,88 @@ func TestFaultyCertificates(t *testing.T) {
 			cases = append(cases, c)
 		}
 	}
+	cases = append(cases, rotations(t, ours, other)...)
 	receivers, outputs := startFaults(t, cases)
 	runFaults(t, startBench(t, outputs), cases, receivers)
+}
+
+// rotations are cases that end when files are replaced below the running
+// agent: an authority, and a client certificate that the receiver asks for.
+func rotations(t *testing.T, ours, other *authority) (cases []faultCase) {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AddCert(ours.cert)
+	server := &tls.Config{Certificates: []tls.Certificate{*ours.issue(t, "127.0.0.1", time.Hour)}}
+	strict := server.Clone()
+	strict.ClientAuth, strict.ClientCAs = tls.RequireAndVerifyClientCert, pool
+	for _, kind := range []string{"splunk", "elastic", "syslog"} {
+		dir := t.TempDir()
+		file := func(name string, data []byte) string {
+			path := filepath.Join(dir, name)
+			replaceFile(t, path, data)
+			return path
+		}
+		ca := file("ca.pem", ours.pem)
+		transport, opts := "", plugintest.Options{TLSConfig: server}
+		if kind == "syslog" {
+			transport, opts.Transport = ", transport: tls", "tls"
+		}
+		mutual := opts
+		mutual.TLSConfig = strict
+
+		later := file("later.pem", other.pem)
+		rotated := faultCase{name: kind + "-ca-rotated", kind: kind, keys: "tls: {ca_file: " + later + "}" + transport, held: true, says: "unknown authority", opts: opts}
+		rotated.mend = func() { replaceFile(t, later, ours.pem) }
+
+		var asks atomic.Bool
+		asks.Store(true)
+		missing := faultCase{name: kind + "-no-client-certificate", kind: kind, keys: "tls: {ca_file: " + ca + "}" + transport, held: true, says: "certificate", opts: opts}
+		missing.opts.TLSConfig = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			if asks.Load() {
+				return strict, nil
+			}
+			return server, nil
+		}}
+		missing.mend = func() { asks.Store(false) }
+
+		// One file for certificate and key is replaced at once.
+		client := file("client.pem", other.clientPEM(t))
+		replaced := faultCase{
+			name: kind + "-client-rotated", kind: kind, opts: mutual, held: true, says: "certificate",
+			keys: "tls: {ca_file: " + ca + ", cert_file: " + client + ", key_file: " + client + "}" + transport,
+		}
+		replaced.mend = func() { replaceFile(t, client, ours.clientPEM(t)) }
+		cases = append(cases, rotated, missing, replaced)
+	}
+	return cases
+}
+
+// clientPEM is a new certificate for a client, and its key.
+func (a *authority) clientPEM(t *testing.T) []byte {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "agent"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+}
+
+// replaceFile is how certificates are renewed: a new file is renamed into place.
+func replaceFile(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		t.Error(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Error(err)
+	}
 }

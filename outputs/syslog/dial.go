@@ -41,8 +41,9 @@ const (
 
 	// In TLS 1.3 a server looks at the client's certificate after the client
 	// is through with the handshake. Its session ticket says that it was
-	// taken; from a server without tickets, silence must do.
-	verdict = 500 * time.Millisecond
+	// taken; from a server without tickets, silence must do, and long enough
+	// for a busy one.
+	verdict = 2 * time.Second
 )
 
 // dial returns a connection that is being watched. The error is Blocked if
