@@ -37,6 +37,7 @@ fuzz:
 	./.ci/fuzz $(FUZZTIME)
 
 bench:
+	go test -run '^$$' -bench Codecs -benchtime 1x ./codecs/internal/figures
 	go test -run '^$$' -bench . -benchmem ./...
 
 # The whole agent against a floor and whatever other agents are installed; see docs/performance.md.

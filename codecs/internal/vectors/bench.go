@@ -32,3 +32,6 @@ func Encode(b *testing.B, c agent.Encoder) {
 		dst, _ = c.Encode(dst[:0], e)
 	}
 }
+
+// Sample is the event that Encode measures with.
+func Sample() []byte { return []byte(sample) }
