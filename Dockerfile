@@ -7,7 +7,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -pgo=bench/siemd.pgo \
     -ldflags "-s -w -X github.com/adrian207/siemd/agent/cli.version=$VERSION" -o /out/usr/bin/siemd . \
  && install -d -m 0750 -o 65532 -g 65532 /out/etc/siemd /out/etc/siemd/conf.d \
  && install -m 0640 -o 65532 -g 65532 packaging/etc/siemd.yaml /out/etc/siemd/siemd.yaml \

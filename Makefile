@@ -6,10 +6,11 @@ FUZZTIME ?= 5s
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build test check lint race fuzz bench bench-e2e torture zoo package packagetest install clean
+.PHONY: build test check lint race fuzz bench bench-e2e pgo torture zoo package packagetest install clean
 
+# bench/siemd.pgo says where the time goes: the compiler makes that faster, by a tenth.
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o siemd .
+	CGO_ENABLED=0 go build -trimpath -pgo=bench/siemd.pgo -ldflags "$(LDFLAGS)" -o siemd .
 
 test:
 	@test -n "$(RACE)" || echo "*** no C compiler: tests run WITHOUT the race detector (apt-get install gcc) ***"
@@ -46,6 +47,12 @@ bench-e2e: build
 	@mkdir -p dist/bench && cp siemd dist/bench/
 	go build -o dist/bench/siemd-floor ./bench/floor
 	go run ./bench -bin dist/bench -o dist/bench/results.jsonl $(BENCH)
+
+# After changes to what is hot: profiles of all targets become the one for the compiler.
+pgo: build
+	@mkdir -p dist/pgo && cp siemd dist/pgo/
+	for t in hec elastic syslog; do go run ./bench -bin dist/pgo -agents siemd -targets $$t -n 3000000 -profile dist/pgo/$$t.prof || exit 1; done
+	go tool pprof -proto dist/pgo/*.prof >bench/siemd.pgo
 
 # Hours: every promise against as many trials as it takes. TORTURE=-short is the form that make test runs.
 torture:

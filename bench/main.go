@@ -21,6 +21,7 @@ type settings struct {
 	work     string        // directory for inputs and state
 	bin      string        // directory of programs to find before PATH
 	keep     bool
+	profile  string // siemd writes where its time goes to this file
 }
 
 func main() {
@@ -41,6 +42,7 @@ func main() {
 	flag.DurationVar(&s.quiet, "quiet", 5*time.Second, "wait at most this long for the rest of the machine to be idle")
 	flag.StringVar(&s.work, "work", filepath.Join(os.TempDir(), "siemd-bench"), "directory for inputs and state; its disk is what is measured")
 	flag.StringVar(&s.bin, "bin", "", "directory in which to find the agents' programs before PATH")
+	flag.StringVar(&s.profile, "profile", "", "have siemd write where its processor time goes to this file, for go tool pprof and bench/siemd.pgo")
 	flag.BoolVar(&s.keep, "keep", false, "keep what each trial wrote")
 	flag.Parse()
 	exit(s.run(split(*names), split(*targets), split(*which), *reps, *out))

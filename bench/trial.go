@@ -56,6 +56,9 @@ func (s *settings) trial(a agent, target, scenario string) (result, error) {
 	if t.argv, err = a.command(at); err != nil {
 		return t.result, err
 	}
+	if a.name == "siemd" && s.profile != "" {
+		t.argv = append(t.argv, "--cpuprofile", s.profile)
+	}
 	awaitQuiet(s.quiet)
 	defer func() {
 		if t.p != nil && !t.p.ended() {

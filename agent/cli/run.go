@@ -24,7 +24,7 @@ import (
 func newRun(std streams) *cobra.Command {
 	var path string
 	var watch bool
-	var fallback string
+	var fallback, profile string
 	cmd := &cobra.Command{
 		Use:   "run [-c FILE]",
 		Short: "run the agent in the foreground",
@@ -52,12 +52,18 @@ func newRun(std streams) *cobra.Command {
 				problem = (&supervisor.ConfigError{Problems: problems}).Error() + "; the one that was applied last runs in its place"
 				fmt.Fprintf(std.err, "siemd: %s CANNOT BE USED: the config that was applied last runs in its place, until this one is mended\n", path)
 			}
+			stop, err := profileCPU(profile)
+			if err != nil {
+				return exit(exitCannotMake, err)
+			}
+			defer stop()
 			return runAgent(cmd.Context(), cfg, path, problem, watch, std)
 		},
 	}
 	configFlag(cmd, &path)
 	cmd.Flags().StringVar(&fallback, "fallback", "", "last-good: if the config has mistakes, run the one that was applied last")
 	cmd.Flags().BoolVar(&watch, "watch", true, "reload when config files change; also --watch=false")
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write to this file where the time goes until the agent ends, for 'go tool pprof'")
 	return cmd
 }
 
