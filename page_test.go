@@ -289,3 +289,39 @@ func TestStatusPageReadOnly(t *testing.T) {
 	r.await("document.getElementById('banner').hidden")
 	r.misdeeds() // the browser logs that nobody answered
 }
+
+// TestDemoServesThePage: the address and token that demo prints lead to the page and its data.
+func TestDemoServesThePage(t *testing.T) {
+	cmd := siemd("demo", "--for", "30s", "--rate", "50")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill() // its end is not what is tried
+		_ = cmd.Wait()
+	}()
+	var url, token string
+	if _, err := fmt.Fscanf(out, "status page: %s with the token %s\n", &url, &token); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"": "<!doctype html>", "page/app.js": "import ", "api/v1/siem/status": `"name":"splunk"`, "api/v1/siem/history": `"step_seconds":10`} {
+		req, err := http.NewRequest("GET", url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || !strings.Contains(string(body), want) {
+			t.Errorf("GET /%s = %d %.200s, %v", path, resp.StatusCode, body, err)
+		}
+	}
+}

@@ -2,16 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/adrian207/siemd/agent/internal/api"
 	"github.com/adrian207/siemd/agent/internal/config"
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 	"github.com/adrian207/siemd/agent/plugintest"
@@ -25,7 +28,7 @@ func newDemo(std streams) *cobra.Command {
 		Short: "see events flow: mock SIEMs, a generator and the agent in one process",
 		Long: "demo needs no config, no SIEM, no root and no network. It starts mock Splunk, Elasticsearch and syslog receivers on loopback, an agent\n" +
 			"with its log in a temporary directory, and a generator that writes a rotating JSONL file and posts over HTTP. Half-way Splunk goes down\n" +
-			"and comes back. In the end the ledger is added up: exit code 0 means that every receiver holds every event.",
+			"and comes back; a status page shows it. In the end the ledger is added up: exit code 0 means that every receiver holds every event.",
 		Example: `  siemd demo
   siemd demo --for 20s --rate 2000`,
 		Args: cobra.NoArgs,
@@ -54,7 +57,8 @@ type demo struct {
 	receivers []*plugintest.Receiver
 	names     []string // of the outputs, as the receivers
 	agent     *supervisor.Agent
-	feed      string // URL of the http input
+	server    *api.Server // of the status page
+	feed      string      // URL of the http input
 }
 
 const demoOutage = 0 // index of the receiver that goes down
@@ -75,13 +79,14 @@ func (d *demo) run(ctx context.Context) error {
 		return exit(exitFailure, err)
 	}
 	agentCtx, stopAgent := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
+	ended, served := make(chan error, 1), make(chan error, 1)
 	go func() { ended <- d.agent.Run(agentCtx) }()
+	go func() { served <- d.server.Run(agentCtx) }()
 
 	made, err := d.flow(ctx)
 	lost := d.settle(made)
 	stopAgent()
-	if stopErr := <-ended; err == nil {
+	if stopErr := errors.Join(<-ended, <-served); err == nil {
 		err = stopErr
 	}
 	if err != nil {
@@ -98,9 +103,13 @@ func (d *demo) startAgent() error {
 	if err != nil {
 		return err
 	}
+	pagePort, err := freePort()
+	if err != nil {
+		return err
+	}
 	d.feed = fmt.Sprintf("http://127.0.0.1:%d/v1/events", port)
 	text := fmt.Sprintf(`data_dir: %[1]s/state
-api: {listen: []}
+api: {listen: ["127.0.0.1:%[6]d"]}
 inputs:
   file: {type: tail, paths: ["%[1]s/apps/*.jsonl*"]}
   http: {type: http, listen: "127.0.0.1:%[2]d"}
@@ -108,7 +117,7 @@ outputs:
   splunk: {type: splunk, endpoint: "%[3]s", token: demo, batch: {max_wait: 200ms}, retry: {max: 2s}}
   elastic: {type: elastic, endpoint: "%[4]s", index: demo, batch: {max_wait: 200ms}, retry: {max: 2s}}
   syslog: {type: syslog, endpoint: "%[5]s", batch: {max_wait: 200ms}, retry: {max: 2s}}
-`, d.dir, port, d.receivers[0].URL(), d.receivers[1].URL(), d.receivers[2].URL())
+`, d.dir, port, d.receivers[0].URL(), d.receivers[1].URL(), d.receivers[2].URL(), pagePort)
 	path := filepath.Join(d.dir, "demo.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
@@ -120,8 +129,22 @@ outputs:
 	if cfg == nil {
 		return fmt.Errorf("the demo's config: %s", problems[0])
 	}
-	d.agent, err = supervisor.New(cfg, supervisor.Options{Log: slog.New(slog.DiscardHandler), Version: version})
-	return err
+	log := slog.New(slog.DiscardHandler)
+	if d.agent, err = supervisor.New(cfg, supervisor.Options{Log: log, Version: version}); err != nil {
+		return err
+	}
+	if d.server, err = api.Listen(cfg, d.agent, log); err != nil {
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		return errors.Join(err, d.agent.Run(done))
+	}
+	token, err := os.ReadFile(filepath.Join(cfg.DataDir, api.TokenName))
+	if err != nil {
+		return err
+	}
+	// The token is as short-lived as the demo.
+	fmt.Fprintf(d.view.out, "status page: http://127.0.0.1:%d/ with the token %s\n", pagePort, strings.TrimSpace(string(token)))
+	return nil
 }
 
 // flow generates, shows the table every second and runs the outage, until ctx

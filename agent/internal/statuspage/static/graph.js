@@ -6,7 +6,7 @@ import { bytes, rate, short, span } from './format.js';
 import { icon, worse } from './health.js';
 import { state, inputRate, outputRate, rateOf } from './store.js';
 
-const most = 16; // components on a side; the ill ones come first
+const most = 12; // components on a side; the ill ones come first
 const box = 46;
 const gap = 12;
 

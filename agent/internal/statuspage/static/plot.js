@@ -39,6 +39,7 @@ export function plot({ title, note, unit, floor, steps }) {
     const ranked = Object.keys(all).map((name) => ({ name, values: all[name], top: top(all[name]) })).sort((a, b) => b.top - a.top || (a.name < b.name ? -1 : 1));
     const series = ranked.slice(0, most).map((one) => ({ ...one, slot: slots.get(one.name) }));
     series.sort((a, b) => a.slot - b.slot);
+    if (slots.size > most) series.forEach((one, i) => (one.slot = i)); // no two that look the same
     data = { times, series, now, left: ranked.length - series.length, max: ranked[0]?.top ?? 0 };
     draw();
   }
@@ -66,10 +67,10 @@ export function plot({ title, note, unit, floor, steps }) {
       return [s('path', { class: `area c${one.slot % most}`, d: area(d, bottom) }), s('path', { class: `line c${one.slot % most}`, d })];
     }));
     const left = data.left ? [h('li', { class: 'dim' }, `and ${data.left} more below these`)] : [];
-    const names = data.series.map((one) => one.name).join('\n') + data.left;
+    const names = data.series.map((one) => `${one.slot} ${one.name}`).join('\n') + data.left;
     if (legend.dataset.names !== names) {
       legend.dataset.names = names;
-      replace(legend, data.series.map((one) => h('li', {}, swatch(one.slot), one.name)), left);
+      replace(legend, data.series.map((one) => h('li', { title: one.name }, swatch(one.slot), h('span', {}, one.name))), left);
     }
     attr(svg, 'aria-label', `${title}, the last hour. Now: ${data.series.map((one) => `${one.name} ${unit(one.values.at(-1) ?? 0)}`).join(', ') || 'nothing'}. Arrow keys read the values.`);
     read();
