@@ -144,8 +144,9 @@ func (b *Block) load() error {
 	stored := newBuffer(int(b.header.stored))
 	defer stored.release()
 	stored.b = stored.b[:b.header.stored]
-	if err := b.file.readFull(stored.b, b.at); err != nil {
-		if b.tries++; b.tries < maxTries && !errors.Is(err, errShort) {
+	if err := b.read(stored.b); err != nil {
+		b.tries++
+		if !errors.Is(err, errShort) && (b.tries < maxTries || b.log != nil && !b.log.diskWorks()) {
 			return err
 		}
 		b.fail()
@@ -158,6 +159,13 @@ func (b *Block) load() error {
 	}
 	b.raw = raw
 	return nil
+}
+
+func (b *Block) read(dst []byte) error {
+	if b.log == nil {
+		return b.file.readFull(dst, b.at)
+	}
+	return b.log.disk.do("read", b.seg.path, func() error { return b.file.readFull(dst, b.at) })
 }
 
 // payloadOf checks and decompresses what is stored.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,8 @@ type oracle struct {
 	delivered map[string]*numbers
 	troubled  bool // failures are part of the test
 	errors    int
+	frozen    atomic.Bool   // acknowledgements do not count
+	spoke     chan struct{} // closed when a process has said something
 }
 
 func newOracle(dir string) *oracle {
@@ -68,6 +71,7 @@ func (o *oracle) life(t *testing.T, what string, prefix, env []string, end func(
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	o.spoke = make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { o.listen(t, what, out) })
 	end(cmd)
@@ -76,9 +80,10 @@ func (o *oracle) life(t *testing.T, what string, prefix, env []string, end func(
 }
 
 func (o *oracle) listen(t *testing.T, what string, out io.Reader) {
+	var spoken sync.Once
 	for in := bufio.NewReader(out); ; {
 		line, err := in.ReadString('\n')
-		if err != nil {
+		if spoken.Do(func() { close(o.spoke) }); err != nil {
 			return // a line that was cut does not count
 		}
 		kind, rest, _ := strings.Cut(line, " ")
@@ -100,10 +105,11 @@ func (o *oracle) listen(t *testing.T, what string, out io.Reader) {
 			_, _ = io.Copy(io.Discard, in)
 			return
 		}
-		if kind == "a" {
-			o.acked[producer] = max(o.acked[producer], n)
-		} else {
+		switch {
+		case kind == "d":
 			o.delivered[producer].add(n)
+		case !o.frozen.Load():
+			o.acked[producer] = max(o.acked[producer], n)
 		}
 	}
 }
@@ -120,12 +126,16 @@ func (o *oracle) total() int {
 // TestKill kills a process at work, again and again on the same log. What was
 // acknowledged is delivered or still there, and no line is there twice.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	o := newOracle(fastDir(t))
 	cycles := lives(15, 200, 10_000)
 	for cycle := range cycles {
 		what := fmt.Sprint("cycle ", cycle)
 		o.life(t, what, nil, nil, func(cmd *exec.Cmd) {
-			time.Sleep(time.Duration(5+rand.IntN(40)) * time.Millisecond)
+			if cycle%4 > 0 { // else perhaps while it starts
+				<-o.spoke
+			}
+			time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
 			cmd.Process.Kill()
 		})
 		if t.Failed() {

@@ -109,6 +109,14 @@ func (d *disk) writeFile(path string, data []byte) error {
 	return nil
 }
 
+// works reports whether a small file can be made durable in dir.
+func (d *disk) works(dir string) bool {
+	path := filepath.Join(dir, "probe")
+	err := d.writeFile(path, []byte("x"))
+	os.Remove(path)
+	return err == nil || noSpace(err)
+}
+
 // room is what the filesystem has left for us, and its size.
 func (d *disk) room(path string) (free, total int64, err error) {
 	if d.space != nil {

@@ -28,7 +28,7 @@ func (f *faulty) fault(op, path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fake := op == "sync" || op == "syncdir" // no test needs real ones
-	if f.match == nil || f.match(op, path) {
+	if op != "read" && (f.match == nil || f.match(op, path)) {
 		f.count++
 		if f.count >= f.n && f.count < f.n+f.times {
 			f.hit = append(f.hit, op+" "+filepath.Base(path))

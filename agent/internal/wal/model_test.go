@@ -57,7 +57,7 @@ type switchFault struct {
 func (f *switchFault) fault(op, path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.left > 0 && (f.op == "" || f.op == op) {
+	if f.left > 0 && op != "read" && (f.op == "" || f.op == op) {
 		f.left--
 		if op == "write" {
 			halfWrite(path)

@@ -25,7 +25,8 @@ type Reader struct {
 }
 
 // maxTries is how often a place that the disk cannot read is tried before what
-// is left of its segment counts as damaged.
+// is left of its segment counts as damaged. As long as the disk cannot be
+// written either, it is the disk that is away, and nothing is given up.
 const maxTries = 5
 
 // Reader starts at c.Seq. It does not move the cursor.
@@ -189,9 +190,13 @@ func (r *Reader) advance() (bool, error) {
 	}
 	r.scan.f = r.file
 	off := r.scan.off
-	ok, err := r.scan.next()
+	var ok bool
+	err := r.log.disk.do("read", r.seg.path, func() (err error) {
+		ok, err = r.scan.next()
+		return err
+	})
 	if err != nil {
-		if r.tries++; r.tries < maxTries || errors.Is(err, ErrNewer) {
+		if r.tries++; r.tries < maxTries || errors.Is(err, ErrNewer) || !r.log.diskWorks() {
 			return false, err
 		}
 		ok = false

@@ -80,6 +80,14 @@ func (l *Log) waitForRoom() {
 	l.lookAtSpace()
 }
 
+// diskWorks tells a place that cannot be read from a disk that is away.
+func (l *Log) diskWorks() bool {
+	l.mu.Lock()
+	troubled := l.poison != nil || l.trouble != nil
+	l.mu.Unlock()
+	return !troubled && l.disk.works(l.dir)
+}
+
 func (l *Log) lookAtSpace() {
 	free, total, err := l.disk.room(l.dir)
 	l.mu.Lock()

@@ -203,6 +203,7 @@ func TestMinFree(t *testing.T) {
 
 // TestFullDisk fills a real, small filesystem with other people's files.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		t.Skip("SKIPPED: a full disk needs root to mount a small tmpfs")
 	}
@@ -217,6 +218,10 @@ func TestFullDisk(t *testing.T) {
 	}
 	o := Options{Dir: data, SegmentSize: 64 << 10, Compression: "none"}
 	l := open(t, o)
+	await(t, "the ballast is there", func() bool { _, err := os.Stat(l.ballastPath()); return err == nil })
+	if err := os.WriteFile(filepath.Join(dir, "others"), make([]byte, 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c := l.Cursor("c", true)
 	stored := 0
 	for round := range 3 {
