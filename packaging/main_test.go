@@ -81,11 +81,14 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 	return result{out: out.String(), err: errs.String(), code: cmd.ProcessState.ExitCode()}
 }
 
-// tool finds a program of the system, or skips the test loudly.
+// tool finds a program of the system, or skips the test loudly; where CI is set, it has to be there.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not installed", name)
+		}
 		t.Skipf("*** SKIPPED: %s is not installed ***", name)
 	}
 	return path

@@ -153,7 +153,7 @@ func must(data []byte, err error) []byte {
 }
 
 // The SBOM names what is in the binary: each module with its version.
-func TestBillOfMaterials(t *testing.T) {
+func TestPackageBillOfMaterials(t *testing.T) {
 	first, _, _ := builtPackages(t)
 	var bom struct {
 		BomFormat string
@@ -185,7 +185,7 @@ func TestBillOfMaterials(t *testing.T) {
 }
 
 // lintian finds no errors.
-func TestLintian(t *testing.T) {
+func TestPackageLintian(t *testing.T) {
 	t.Parallel()
 	lintian := tool(t, "lintian")
 	first, _, _ := builtPackages(t)
@@ -197,7 +197,7 @@ func TestLintian(t *testing.T) {
 }
 
 // make install lays siemd out below another root and prefix, and keeps a config that is there.
-func TestMakeInstall(t *testing.T) {
+func TestPackageMakeInstall(t *testing.T) {
 	wantPackages(t)
 	source, dest := t.TempDir(), t.TempDir()
 	copyTree(t, source)
