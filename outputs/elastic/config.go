@@ -28,7 +28,7 @@ type Config struct {
 	Password     agent.Secret `yaml:"password" doc:"Its password."`
 	APIKey       agent.Secret `yaml:"api_key" example:"${file:/etc/siemd/elastic.key}" doc:"API key, as id:key or in the encoded form that Elasticsearch shows."`
 	Index        string       `yaml:"index" example:"zerotrust-%Y.%m.%d" doc:"Index, alias or data stream: fixed, or with the date (%Y %m %d %H) and values of the event behind a fixed beginning, as in zerotrust-{event_type}; default: the identity's app and -events."`
-	IndexDefault string       `yaml:"index_default" example:"zerotrust-other" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index."`
+	IndexDefault string       `yaml:"index_default" example:"zerotrust-other" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index, for a data stream with its namespace."`
 	Op           string       `yaml:"op" oneof:"create|index" doc:"create: an event that is there already stays as it is; index: it is overwritten."`
 	DataStream   string       `yaml:"data_stream" example:"logs-zerotrust.{event_type}-default" doc:"Name of a data stream to write to, in place of index; or true if index names one."`
 	Pipeline     string       `yaml:"pipeline" example:"zerotrust" doc:"Ingest pipeline."`
@@ -100,6 +100,29 @@ func decodeBase64(s string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 }
 
+// otherwise is the target of events whose values do not fit the template.
+// Empty means the template's fixed beginning, which would be no name of a data
+// stream: that has a type, a dataset and a namespace.
+func (c Config) otherwise(id agent.Identity) string {
+	target := c.target(id)
+	first := strings.IndexAny(target, "{%")
+	if c.IndexDefault != "" || !c.isStream() || first < 0 {
+		return c.IndexDefault
+	}
+	last := strings.LastIndexAny(target, "}%") + 1
+	if last > 0 && target[last-1] == '%' {
+		last = min(last+1, len(target)) // the letter of a date
+	}
+	begin, end := strings.TrimRight(target[:first], "-._"), target[last:]
+	if !strings.HasPrefix(end, "-") {
+		end = ""
+	}
+	if strings.Count(begin+end, "-") < 2 {
+		begin += "-other"
+	}
+	return begin + end
+}
+
 // isStream reports whether events go to a data stream.
 func (c Config) isStream() bool { return c.DataStream != "" && c.DataStream != "false" }
 
@@ -126,7 +149,7 @@ func (c Config) target(id agent.Identity) string {
 
 func (c Config) codec(id agent.Identity, repairs *fields.Repairs) (*ecs.Codec, error) {
 	return ecs.New(ecs.Config{
-		App: id.App, Op: c.Op, Index: c.target(id), IndexDefault: c.IndexDefault, DataStream: c.isStream(),
+		App: id.App, Op: c.Op, Index: c.target(id), IndexDefault: c.otherwise(id), DataStream: c.isStream(),
 		Pipeline: c.Pipeline, Routing: c.Routing, Schema: c.Schema, Repairs: repairs,
 	})
 }

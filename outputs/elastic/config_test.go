@@ -44,3 +44,22 @@ func TestConfig(t *testing.T) {
 	f(good+"index: UPPER", "cannot be part")
 	f(good+"index: '{event_type}'", "fixed text")
 }
+
+// An event whose type cannot be part of a data stream's name goes to a data stream all the same.
+func TestDataStreamOfOtherEvents(t *testing.T) {
+	f := func(stream, index, want string) {
+		t.Helper()
+		c := Defaults
+		c.DataStream, c.Index = stream, index
+		if got := c.otherwise(agent.DefaultIdentity); got != want {
+			t.Errorf("data_stream %q, index %q: %q, want %q", stream, index, got, want)
+		}
+	}
+	f("true", "", "logs-zerotrust-default")
+	f("logs-zt.{event_type}-prod", "", "logs-zt-prod")
+	f("true", "logs-{event_type}-default", "logs-other-default")
+	f("logs-zt.a-{source}", "", "logs-zt.a-other")
+	f("logs-zt-%Y", "", "logs-zt-other")
+	f("logs-zt-default", "", "")
+	f("", "zt-{event_type}", "")
+}

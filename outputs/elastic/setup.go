@@ -78,8 +78,12 @@ func (o *Output) template(policy, product string) map[string]any {
 	if policy != "" {
 		settings["index.lifecycle.name"] = policy
 	}
+	patterns := []string{o.pattern()}
+	if other := o.config.otherwise(agent.Identity{App: o.config.app}); other != "" && !strings.HasPrefix(other, strings.TrimSuffix(patterns[0], "*")) {
+		patterns = append(patterns, other)
+	}
 	body := map[string]any{
-		"index_patterns": []string{o.pattern()},
+		"index_patterns": patterns,
 		"priority":       200,
 		"template":       map[string]any{"settings": settings, "mappings": o.mappings(product)},
 		"_meta":          map[string]any{"managed_by": "siemd"},

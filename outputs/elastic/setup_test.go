@@ -86,7 +86,7 @@ func TestSetupWritesPolicyAndTemplate(t *testing.T) {
 	}
 	es := `{"version":{"number":"8.17.0"}}`
 	f(es, func(*Config) {}, []string{"/_ilm/policy/zerotrust-events", "/_index_template/zerotrust-events"}, `"zerotrust-events*"`, `"flattened"`, `"index.lifecycle.name":"zerotrust-events"`)
-	f(es, func(c *Config) { c.DataStream = "true" }, []string{"/_ilm/policy/logs-zerotrust", "/_index_template/logs-zerotrust"}, `"data_stream":{}`, `"logs-zerotrust.*"`)
+	f(es, func(c *Config) { c.DataStream = "true" }, []string{"/_ilm/policy/logs-zerotrust", "/_index_template/logs-zerotrust"}, `"data_stream":{}`, `["logs-zerotrust.*","logs-zerotrust-default"]`)
 	f(es, func(c *Config) { c.Index, c.Schema = "zt-%Y.%m.%d", "raw" }, []string{"/_ilm/policy/zt", "/_index_template/zt"}, `"zt-*"`)
 	f(`{"version":{"number":"2.11.0","distribution":"opensearch"}}`, func(*Config) {}, []string{"/_index_template/zerotrust-events"}, `"enabled":false`)
 }
