@@ -47,12 +47,12 @@ var agents = []agent{
 	},
 	{
 		name: "rsyslog", program: "rsyslogd", mode: "disk", config: "rsyslog.conf.tmpl", version: []string{"-v"},
-		args: rsyslogArgs, targets: []string{"hec", "elastic", "syslog"},
+		args: rsyslogArgs, targets: rsyslogTargets(),
 		only: []string{"bulk", "kill", "steady", "outage", "idle"},
 	},
 	{
 		name: "rsyslog-memory", program: "rsyslogd", mode: "memory", config: "rsyslog.conf.tmpl", version: []string{"-v"},
-		args: rsyslogArgs, targets: []string{"hec", "elastic", "syslog"},
+		args: rsyslogArgs, targets: rsyslogTargets(),
 		only: []string{"bulk", "steady", "idle"},
 	},
 	{
@@ -65,19 +65,29 @@ var agents = []agent{
 	},
 }
 
+// rsyslogTargets are those whose module is there: distributions leave some out.
+func rsyslogTargets() []string {
+	targets := []string{"syslog"}
+	for target, module := range map[string]string{"hec": "omhttp.so", "elastic": "omelasticsearch.so"} {
+		for _, dir := range []string{"/usr/lib/rsyslog", "/usr/lib64/rsyslog", "/usr/lib/*/rsyslog", "/usr/local/lib/rsyslog"} {
+			if found, _ := filepath.Glob(filepath.Join(dir, module)); len(found) > 0 {
+				targets = append(targets, target)
+				break
+			}
+		}
+	}
+	return targets
+}
+
 func rsyslogArgs(config, dir string) []string {
 	return []string{"-n", "-f", config, "-i", filepath.Join(dir, "state", "pid")}
 }
 
 func syslogNGArgs(config, dir string) []string {
 	state := filepath.Join(dir, "state")
-	args := []string{
+	return []string{
 		"-F", "--no-caps", "-f", config, "-R", filepath.Join(state, "persist"), "-p", filepath.Join(state, "pid"), "-c", filepath.Join(state, "ctl"),
 	}
-	if modules := os.Getenv("SYSLOG_NG_MODULES"); modules != "" { // unpacked, not installed
-		args = append(args, "--module-path", modules)
-	}
-	return args
 }
 
 func agentNames() (names []string) {

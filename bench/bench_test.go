@@ -128,3 +128,22 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+func TestReportIntoADocument(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.md")
+	old := "# Figures\n\n" + tablesBegin + "\n| stale |\n" + tablesEnd + "\nThe end.\n"
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceTables(path, []result{{Agent: "a", Mode: "disk", Target: "hec", Scenario: "idle", RSS: 17}}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(b); !strings.HasPrefix(text, "# Figures\n\n"+tablesBegin+"\n") || strings.Contains(text, "stale") ||
+		!strings.Contains(text, "| a | disk | 1 | 0.0 | 17.0 | 0 |") || !strings.HasSuffix(text, tablesEnd+"\nThe end.\n") {
+		t.Errorf("%s", text)
+	}
+}

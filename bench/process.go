@@ -84,7 +84,10 @@ func (p *process) lines() string {
 // what the system says at the end, and what was written until the last look.
 func (p *process) sample() usage {
 	var u usage
-	if u.add(p.cmd.Process.Pid) {
+	switch ok := u.add(p.cmd.Process.Pid); {
+	case ok && u.peak == 0: // a zombie, about to be waited for
+		<-p.done
+	case ok:
 		p.last = u
 	}
 	if p.ended() {

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // result is one trial; the names are those of the results file.
@@ -143,12 +145,19 @@ func (c column) show(rs []result) string {
 	return fmt.Sprintf("%s (%s–%s)", mid, low, high)
 }
 
-func reportFiles(w io.Writer, paths []string) error {
-	if len(paths) == 0 {
+// reportFiles prints the tables of results files, or puts them into a document
+// between the two lines that begin with tablesBegin and tablesEnd.
+func reportFiles(w io.Writer, args []string) error {
+	flags := flag.NewFlagSet("report", flag.ContinueOnError)
+	into := flags.String("into", "", "document in which the tables are replaced")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() == 0 {
 		return errors.New("report wants the results files, as in: bench report results.jsonl")
 	}
 	var all []result
-	for _, path := range paths {
+	for _, path := range flags.Args() {
 		f, err := os.Open(path)
 		if err != nil {
 			return err
@@ -162,5 +171,32 @@ func reportFiles(w io.Writer, paths []string) error {
 			all = append(all, r)
 		}
 	}
-	return report(w, all)
+	if *into == "" {
+		return report(w, all)
+	}
+	return replaceTables(*into, all)
+}
+
+const (
+	tablesBegin = "<!-- tables: make bench-e2e, then go run ./bench report -into -->"
+	tablesEnd   = "<!-- end of tables -->"
+)
+
+func replaceTables(path string, all []result) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(b), tablesBegin)
+	_, after, ended := strings.Cut(rest, tablesEnd)
+	if !ok || !ended {
+		return fmt.Errorf("%s has no place for tables: want the lines %s and %s", path, tablesBegin, tablesEnd)
+	}
+	var out strings.Builder
+	out.WriteString(before + tablesBegin + "\n")
+	if err := report(&out, all); err != nil {
+		return err
+	}
+	out.WriteString("\n" + tablesEnd + after)
+	return os.WriteFile(path, []byte(out.String()), 0o644)
 }
