@@ -69,11 +69,14 @@ func newAction(c Config) (action, error) {
 	return a, nil
 }
 
-func (a *action) append(dst []byte, e *agent.Event) []byte {
+// append reports whether the index is the event's own, and not the default of those that fit none.
+func (a *action) append(dst []byte, e *agent.Event) (line []byte, own bool) {
 	dst = append(dst, a.before...)
 	open := len(dst)
+	own = true
 	if a.index != nil {
-		dst = append(a.index.AppendJSON(dst, e), '"')
+		dst, own = a.index.AppendJSON(dst, e)
+		dst = append(dst, '"')
 	}
 	if !a.noID && len(e.ID) > 0 {
 		dst = append(dst, `,"_id":`...)
@@ -93,5 +96,5 @@ func (a *action) append(dst []byte, e *agent.Event) []byte {
 	if dst[open-1] == '{' && dst[open] == ',' {
 		dst = append(dst[:open], dst[open+1:]...) // no _index: the next member is the first
 	}
-	return dst
+	return dst, own
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/json"
+	"github.com/adrian207/siemd/codecs/route"
 )
 
 // Version is the version of ECS that the documents follow.
@@ -92,11 +93,11 @@ func New(c Config) (*Codec, error) {
 
 // Encode appends the action and the document of e, each ended by a line feed. It never fails.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
-	dst = c.action.append(dst, e)
+	dst, own := c.action.append(dst, e)
 	if c.raw {
 		return appendRaw(dst, e), nil
 	}
-	return c.appendDocument(dst, e), nil
+	return c.appendDocument(dst, e, own), nil
 }
 
 // appendRaw appends the body, with @timestamp as its first member unless it has one.
@@ -161,7 +162,7 @@ func describe(w int, app, eventType string, s agent.Severity) []byte {
 	return append(b, fields.ECSSeverity(s)...)
 }
 
-func (c *Codec) appendDocument(dst []byte, e *agent.Event) []byte {
+func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 	var f fields.Fields
 	f.Read(e)
 
@@ -207,6 +208,9 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event) []byte {
 	if len(e.Source) > 0 {
 		dst = append(dst, `,"related":{"hosts":[`...)
 		dst = append(fields.AppendString(dst, e.Source), "]}"...)
+	}
+	if !own {
+		dst = append(dst, `,"tags":["`+route.Flag+`"]`...)
 	}
 	dst = append(dst, c.app...)
 	dst = append(dst, e.Body...)

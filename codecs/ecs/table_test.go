@@ -77,6 +77,21 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// A document of an event that may not choose its index says so.
+func TestDefaultIndexIsFlagged(t *testing.T) {
+	c, err := New(Config{App: "zt", Index: "zt-{event_type}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for eventType, flagged := range map[string]bool{"alert": false, "a/b": true} {
+		got, err := c.Encode(nil, &agent.Event{Type: []byte(eventType), Body: []byte(`{"tags":["mine"]}`)})
+		if err != nil || strings.Contains(string(got), `,"tags":["siemd_route"],"zt":{"tags":["mine"]}}`) != flagged {
+			t.Errorf("%s: %v, %s", eventType, err, got)
+		}
+		parse(t, got) // no key is there twice
+	}
+}
+
 func TestRawDocuments(t *testing.T) {
 	c, err := New(Config{Schema: "raw"})
 	if err != nil {

@@ -36,6 +36,7 @@ type Codec struct {
 	last    []byte // the fixed text before the event
 	pieces  []piece
 	closing []byte
+	flagged []byte // closing for an event that went to a default name
 }
 
 // A piece is fixed text and the template whose name follows it.
@@ -84,6 +85,10 @@ func New(c Config) (*Codec, error) {
 	fixed = append(fixed, `,"event":`...)
 	k.last = fixed
 	k.closing = closing(c.Fields)
+	marked := map[string]string{}
+	maps.Copy(marked, c.Fields)
+	marked[route.Flag] = "default"
+	k.flagged = closing(marked)
 	return k, nil
 }
 
@@ -111,11 +116,17 @@ func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	}
 	dst = append(dst, `{"time":`...)
 	dst = fields.AppendSeconds(dst, e.Time)
+	all := true
 	for _, p := range c.pieces {
+		var own bool
 		dst = append(dst, p.before...)
-		dst = p.name.AppendJSON(dst, e)
+		dst, own = p.name.AppendJSON(dst, e)
+		all = all && own
 	}
 	dst = append(dst, c.last...)
 	dst = append(dst, e.Body...)
+	if !all {
+		return append(dst, c.flagged...), nil
+	}
 	return append(dst, c.closing...), nil
 }

@@ -3,6 +3,7 @@ package hec
 import (
 	"testing"
 
+	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/internal/vectors"
 )
 
@@ -37,6 +38,23 @@ func TestContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	vectors.Contract(t, c)
+}
+
+// An event that may not choose its index says so in Splunk.
+func TestDefaultNamesAreFlagged(t *testing.T) {
+	c, err := New(Config{App: "a", Index: "zt-{event_type}", IndexDefault: "zt", Fields: map[string]string{"env": "prod"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for eventType, want := range map[string]string{
+		"alert": `{"time":0.000,"source":"a:alert","index":"zt-alert","event":{},"fields":{"env":"prod"}}` + "\n",
+		"../x":  `{"time":0.000,"source":"a:../x","index":"zt","event":{},"fields":{"env":"prod","siemd_route":"default"}}` + "\n",
+	} {
+		got, err := c.Encode(nil, &agent.Event{Type: []byte(eventType), Body: []byte("{}")})
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", eventType, err, got, want)
+		}
+	}
 }
 
 func BenchmarkEncode(b *testing.B) {

@@ -113,11 +113,11 @@ func TestEnvelopes(t *testing.T) {
 		},
 		{
 			Config{Source: "s", Index: "zt_{event_type}", Sourcetype: "zt:{event_type}", Repairs: &r},
-			`{"time":1761739200.001,"source":"s","sourcetype":"zt","index":"zt","event":{"a":1}}`,
+			`{"time":1761739200.001,"source":"s","sourcetype":"zt","index":"zt","event":{"a":1},"fields":{"siemd_route":"default"}}`,
 		},
 		{
 			Config{Source: "s", Index: "zt_{event_type}", IndexDefault: "other", Sourcetype: "zt:{severity}"},
-			`{"time":1761739200.001,"source":"s","sourcetype":"zt:high","index":"other","event":{"a":1}}`,
+			`{"time":1761739200.001,"source":"s","sourcetype":"zt:high","index":"other","event":{"a":1},"fields":{"siemd_route":"default"}}`,
 		},
 		{
 			Config{Source: "s/{source}/{input}", Index: "zt-{source}-%Y"},

@@ -148,8 +148,10 @@ func (t *Template) Fixed() (name []byte, ok bool) {
 	return nil, false
 }
 
-// AppendJSON appends the name for e, escaped for a JSON string but without quotes.
-func (t *Template) AppendJSON(dst []byte, e *agent.Event) []byte {
+// AppendJSON appends the name for e, escaped for a JSON string but without
+// quotes, and reports whether it is of e's own values: false means the default
+// name, which the codec tells the target beside the event.
+func (t *Template) AppendJSON(dst []byte, e *agent.Event) (name []byte, own bool) {
 	start := len(dst)
 	var y, m, d, h int64
 	if t.dated {
@@ -179,15 +181,19 @@ func (t *Template) AppendJSON(dst []byte, e *agent.Event) []byte {
 			dst = append(dst, digit(h/10), digit(h))
 		}
 		if !ok {
-			return t.fall(dst[:start])
+			return t.fall(dst[:start]), false
 		}
 	}
 	// What has escapes is longer here than what the target gets, and checked by its values alone.
 	if len(dst)-start > t.alphabet.Max && t.fallback != nil && t.alphabet.values != "" {
-		return t.fall(dst[:start])
+		return t.fall(dst[:start]), false
 	}
-	return dst
+	return dst, true
 }
+
+// Flag is what an event is marked with that went to a default name: a tag of
+// an ECS document, or an indexed field of Splunk with the value "default".
+const Flag = "siemd_route"
 
 func (t *Template) fall(dst []byte) []byte {
 	t.repairs.Add(fields.RouteFallback)

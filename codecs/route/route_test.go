@@ -11,7 +11,7 @@ import (
 
 func render(t testing.TB, tmpl *Template, e *agent.Event) string {
 	t.Helper()
-	inside := tmpl.AppendJSON([]byte(`"`), e)
+	inside, _ := tmpl.AppendJSON([]byte(`"`), e)
 	var s string
 	if err := json.Unmarshal(append(inside, '"'), &s); err != nil {
 		t.Fatalf("%v: %q", err, inside)
@@ -61,6 +61,9 @@ func TestNames(t *testing.T) {
 		got := render(t, tmpl, e)
 		if got != tt.want || r.Count(fields.RouteFallback) == 1 != tt.fell {
 			t.Errorf("%s of %q: %q, want %q; fell back %d times", tt.template, tt.eventType, got, tt.want, r.Count(fields.RouteFallback))
+		}
+		if _, own := tmpl.AppendJSON(nil, e); own == tt.fell {
+			t.Errorf("%s of %q: its own values: %v", tt.template, tt.eventType, own)
 		}
 	}
 }

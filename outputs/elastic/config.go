@@ -28,7 +28,7 @@ type Config struct {
 	Password     agent.Secret `yaml:"password" doc:"Its password."`
 	APIKey       agent.Secret `yaml:"api_key" example:"${file:/etc/siemd/elastic.key}" doc:"API key, as id:key or in the encoded form that Elasticsearch shows."`
 	Index        string       `yaml:"index" example:"zerotrust-%Y.%m.%d" doc:"Index, alias or data stream: fixed, or with the date (%Y %m %d %H) and values of the event behind a fixed beginning, as in zerotrust-{event_type}; default: the identity's app and -events."`
-	IndexDefault string       `yaml:"index_default" example:"zerotrust-other" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index, for a data stream with its namespace."`
+	IndexDefault string       `yaml:"index_default" example:"zerotrust-other" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index, for a data stream with its namespace. Their documents have the tag siemd_route."`
 	Op           string       `yaml:"op" oneof:"create|index" doc:"create: an event that is there already stays as it is; index: it is overwritten."`
 	DataStream   string       `yaml:"data_stream" example:"logs-zerotrust.{event_type}-default" doc:"Name of a data stream to write to, in place of index; or true if index names one."`
 	Pipeline     string       `yaml:"pipeline" example:"zerotrust" doc:"Ingest pipeline."`

@@ -111,6 +111,7 @@ func (o *Output) mappings(product string) map[string]any {
 		"@timestamp": map[string]any{"type": "date"},
 		"ecs":        props(map[string]any{"version": keyword}),
 		"message":    map[string]any{"type": "text"},
+		"tags":       keyword,
 		"event": props(map[string]any{
 			"id": keyword, "kind": keyword, "category": keyword, "type": keyword, "outcome": keyword, "module": keyword, "dataset": keyword,
 			"severity": map[string]any{"type": "long"}, "risk_score": map[string]any{"type": "float"},

@@ -27,7 +27,7 @@ type Config struct {
 
 	Token        agent.Secret      `yaml:"token" required:"true" example:"${file:/etc/siemd/hec.token}" doc:"HEC token."`
 	Index        string            `yaml:"index" example:"zerotrust" doc:"Index: fixed, or with values of the event behind a fixed beginning, as in zt-{event_type}; empty: the token's."`
-	IndexDefault string            `yaml:"index_default" example:"zerotrust" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index."`
+	IndexDefault string            `yaml:"index_default" example:"zerotrust" doc:"Index of events whose values do not fit the name of an index; default: the fixed beginning of index. They have the indexed field siemd_route=default."`
 	Sourcetype   string            `yaml:"sourcetype" example:"_json" doc:"Sourcetype; may hold {event_type} behind a fixed beginning."`
 	Source       string            `yaml:"source" example:"zerotrust:{event_type}" doc:"Source; default: the identity's app, a colon and the event type."`
 	Host         string            `yaml:"host" example:"agent01" doc:"Host; default: the identity's host."`
