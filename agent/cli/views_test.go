@@ -66,9 +66,9 @@ func TestWAL(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r := a.siemd("", "wal", "verify"); r.code != exitFound && r.code != exitOK {
-		t.Errorf("exit %d: %s%s", r.code, r.out, r.err)
-	}
+	a.siemd("", "wal", "verify").want(t, exitFound, "DAMAGE")
+	a.siemd("", "wal", "repair").want(t, exitOK, "quarantine", "clean")
+	a.siemd("", "wal", "verify").want(t, exitOK, "quarantine", "clean")
 	a.siemd("", "wal", "ls", "--dir", "/nonexistent").want(t, exitIO)
 	a.siemd("", "wal").want(t, exitUsage)
 }
