@@ -8,6 +8,7 @@ import (
 	"html"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // An echo is a receiver that repeats in its answers, in every encoding, what it was told in confidence.
@@ -126,11 +129,20 @@ func TestSecretsStaySecret(t *testing.T) {
 		"proxied": fmt.Sprintf(`type: http, endpoint: "http://siem.invalid/proxied", proxy: "http://puser:%s@%s"`, url.PathEscape(secret("proxy")), address),
 		"tunnel":  fmt.Sprintf(`type: http, endpoint: "https://siem.invalid/tunnel", proxy: "http://puser:%s@%s"`, url.PathEscape(secret("tunnel")), address),
 	}
+	for name, keys := range map[string]string{
+		"splunkproxied":  "type: splunk, token: x",
+		"elasticproxied": "type: elastic",
+	} {
+		outputs[name] = fmt.Sprintf(`%s, endpoint: "http://siem.invalid/%s", proxy: "http://puser:%s@%s"`, keys, name, url.PathEscape(secret("proxy-of-"+name)), address)
+	}
+	// A program that tells everything it knows.
+	outputs["child"] = fmt.Sprintf(`type: exec, command: [/bin/sh, -c, 'echo "$KEY" >&2; echo "$KEY"; exit 1'], env: {KEY: %s}`, quoted("child"))
 	writeFile(t, filepath.Join(dir, "es-key"), secret("es-key"))
 	for name, keys := range outputs {
 		fmt.Fprintf(&conf, "  %s: {%s, %s}\n", name, keys, retry)
 	}
 	writeFile(t, b.conf(), conf.String())
+	everySlot(t, conf.String())
 	b.daemon = startDaemon(t, b.conf(), nil)
 
 	var said bytes.Buffer // all that siemd answered
@@ -263,8 +275,18 @@ outputs:
 	}
 	fmt.Fprintf(&said, "siemd check: %s%s", stdout, stderr)
 
+	process := map[string][]byte{}
+	for _, what := range []string{"cmdline", "environ"} {
+		path := fmt.Sprintf("/proc/%d/%s", b.cmd.Process.Pid, what)
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) == 0 {
+			t.Fatalf("%s: %v", path, err)
+		}
+		process[path] = data
+	}
 	b.stop()
 	places := map[string][]byte{"what siemd answers": said.Bytes(), "the log": []byte(b.diag.String())}
+	maps.Copy(places, process)
 	err := filepath.WalkDir(filepath.Join(dir, "state"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -298,6 +320,78 @@ outputs:
 					break
 				}
 			}
+		}
+	}
+}
+
+// everySlot fails if the schema knows a key with a secret for which conf has none.
+func everySlot(t *testing.T, conf string) {
+	t.Helper()
+	stdout, _, _ := runSiemd(t, "", "schema")
+	var schema map[string]any
+	if err := json.Unmarshal([]byte(stdout), &schema); err != nil {
+		t.Fatal(err)
+	}
+	slots := map[string]bool{}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		if m["writeOnly"] == true {
+			slots[path] = true
+		}
+		props, _ := m["properties"].(map[string]any)
+		for name, p := range props {
+			walk(strings.TrimPrefix(path+"."+name, "."), p)
+		}
+		either, _ := m["anyOf"].([]any)
+		for _, p := range either {
+			walk(path, p)
+		}
+	}
+	walk("", schema)
+	props := schema["properties"].(map[string]any)
+	for _, side := range []string{"inputs", "outputs"} {
+		for _, kind := range props[side].(map[string]any)["additionalProperties"].(map[string]any)["allOf"].([]any) {
+			then := kind.(map[string]any)["then"].(map[string]any)
+			walk(side+"."+then["properties"].(map[string]any)["type"].(map[string]any)["const"].(string), then)
+		}
+	}
+	if len(slots) < 13 {
+		t.Errorf("the schema knows only the secrets %v", slices.Sorted(maps.Keys(slots)))
+	}
+	var doc map[string]any
+	if err := yaml.Unmarshal([]byte(conf), &doc); err != nil {
+		t.Fatal(err)
+	}
+	filled := map[string]bool{}
+	var look func(path string, v any)
+	look = func(path string, v any) {
+		filled[path] = true
+		switch v := v.(type) {
+		case []any:
+			for _, item := range v {
+				look(path, item)
+			}
+		case map[string]any:
+			for name, inner := range v {
+				look(strings.TrimPrefix(path+"."+name, "."), inner)
+			}
+		}
+	}
+	for _, side := range []string{"inputs", "outputs"} {
+		for _, c := range doc[side].(map[string]any) {
+			look(side+"."+c.(map[string]any)["type"].(string), c)
+		}
+	}
+	delete(doc, "inputs")
+	delete(doc, "outputs")
+	look("", doc)
+	for slot := range slots {
+		if !filled[slot] {
+			t.Errorf("no secret stands in %s", slot)
 		}
 	}
 }

@@ -243,10 +243,12 @@ func (s *editStorm) hurry() {
 			s.t.Fatal(err)
 		}
 	case 1:
+		client := socketClient(filepath.Join(s.b.dir, "state", "siemd.sock"))
+		client.Timeout = time.Minute
 		var wg sync.WaitGroup
 		for range 1 + s.r.IntN(5) {
 			wg.Go(func() {
-				resp, err := s.b.client.Post("http://siemd/api/v1/siem/reload", "", nil)
+				resp, err := client.Post("http://siemd/api/v1/siem/reload", "", nil)
 				if err != nil {
 					s.t.Error(err)
 					return

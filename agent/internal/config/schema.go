@@ -94,6 +94,9 @@ func property(k Key) map[string]any {
 	case "map":
 		p = map[string]any{"type": []string{"object", "null"}, "additionalProperties": scalar(k.Item, nil)}
 	}
+	if k.Kind == "secret" || k.Item == "secret" {
+		p["writeOnly"] = true // is never told again
+	}
 	if k.Doc != "" {
 		p["description"] = k.Doc
 	}
