@@ -113,7 +113,15 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 			near := Nearest(key.Value, keys)
 			meant[near] = true
 			d.ps.Hide(value) // it may be a secret, under a misspelt name
-			d.ps.Add(key, unknownHint(key.Value, near, keys, fields), "unknown key %q", key.Value)
+			hint := unknownHint(key.Value, near, keys, fields)
+			if i > 1 && isNull(value) && value.Value == "" && key.Line == n.Content[i-2].Line {
+				// In braces what follows a comma is the next key.
+				hint = fmt.Sprintf("several values are a list: %s: [%s, %s]", n.Content[i-2].Value, n.Content[i-1].Value, key.Value)
+				if n.Content[i-1].Kind != yaml.ScalarNode || holdsSecretsAt(n.Content[i-2].Value, fields) {
+					hint = "several values are a list, in square brackets"
+				}
+			}
+			d.ps.Add(key, hint, "unknown key %q", key.Value)
 			continue
 		}
 		if !isNull(value) {
@@ -140,6 +148,12 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 			}
 		}
 	}
+}
+
+// holdsSecretsAt reports whether key is one for secrets, or none that is known.
+func holdsSecretsAt(key string, fields []field) bool {
+	at := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+	return at < 0 || holdsSecrets(fields[at].value.Type())
 }
 
 // isEmpty reports whether nothing was given, or nothing in a list or map.

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,16 +92,52 @@ func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler, tag reflect.Str
 		if ex := tag.Get("example"); ex != "" {
 			hint = "for example " + ex
 		}
-		if _, err := strconv.ParseUint(n.Value, 10, 32); err == nil && !d.ps.Private[n] {
-			switch t.(type) {
-			case *Duration:
-				hint = "write " + n.Value + "s, if seconds are meant"
-			case *Bytes, *Portion:
-				hint = "write " + n.Value + "B, if bytes are meant"
-			}
+		if h := unitHint(n.Value, t); h != "" && !d.ps.Private[n] {
+			hint = h
 		}
 		d.ps.Add(n, hint, "%s", msg)
 	}
+}
+
+var numberAndUnit = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)$`)
+
+// unitHint says what was probably meant by a number with a unit that there is
+// not, or with none.
+func unitHint(text string, t any) string {
+	m := numberAndUnit.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	number, unit := m[1], strings.ToLower(m[2])
+	switch t.(type) {
+	case *Duration:
+		if unit == "" {
+			return "write " + number + "s, if seconds are meant"
+		}
+		for _, u := range []struct{ unit, words string }{
+			{"ms", "msec msecs millis millisecond milliseconds"},
+			{"s", "s sec secs second seconds"},
+			{"m", "m min mins minute minutes"},
+			{"h", "h hr hrs hour hours"},
+			{"d", "d day days"},
+		} {
+			if slices.Contains(strings.Fields(u.words), unit) {
+				return "write " + number + u.unit
+			}
+		}
+	case *Bytes, *Portion:
+		if _, portion := t.(*Portion); portion && unit == "" {
+			return "write " + number + "%, if a share is meant"
+		}
+		switch unit {
+		case "":
+			return "write " + number + "B, if bytes are meant"
+		case "k", "m", "g", "t", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib":
+			u := strings.ToUpper(unit[:1])
+			return fmt.Sprintf("write %s%siB, or %[1]s%sB for powers of ten", number, u, strings.Replace(u, "K", "k", 1))
+		}
+	}
+	return ""
 }
 
 func (d *decoder) list(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {

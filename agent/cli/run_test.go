@@ -91,8 +91,20 @@ func TestFallback(t *testing.T) {
 	if !strings.Contains(a.log.String(), "CANNOT BE USED") || !strings.Contains(a.log.String(), `did you mean "file"`) {
 		t.Errorf("%s", a.log)
 	}
+	// It says so as long as that is so.
+	for _, name := range []string{"siemd.yaml", "."} {
+		info, err := os.Stat(filepath.Join(filepath.Dir(a.conf), "state", lastGoodName, name))
+		if err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+	if s := status(); !strings.Contains(s.out, "CONFIG NOT APPLIED, an older one runs") {
+		t.Errorf("status: %s", s.out)
+	}
+	siemd(t, "", "reload", "--socket", socket).want(t, exitConfig, `did you mean "file"`, "^^^^", "the old one runs on")
 	a.write(string(good) + "  two: {type: file, path: '{dir}/two'}\n")
 	eventually(t, "the mended one runs", func() bool { return strings.Contains(status().out, "two") })
+	eventually(t, "and that is said", func() bool { return !strings.Contains(status().out, "NOT APPLIED") })
 	cancel()
 	if code := <-ended; code != exitOK {
 		t.Errorf("exit %d", code)

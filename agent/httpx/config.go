@@ -58,7 +58,14 @@ func parseEndpoint(text string) (*url.URL, error) {
 		return nil, bad("for example https://siem.example.com:8088", "an endpoint is empty")
 	case !strings.Contains(text, "://"):
 		// The likeliest slip, and url.Parse takes host:port for a scheme.
-		return nil, bad("write https://"+text, "%q has no scheme", text)
+		rest := text
+		for _, slip := range []string{"https//", "http//", "https:/", "http:/", "https:", "http:"} {
+			if after, ok := strings.CutPrefix(text, slip); ok {
+				rest = after
+				break
+			}
+		}
+		return nil, bad("write https://"+rest, "%q has no scheme", text)
 	case err != nil:
 		// The parser's error quotes the text, which may hold a password.
 		return nil, bad("for example https://siem.example.com:8088", "an endpoint is not a URL")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (c Config) Validate() error {
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	switch {
-	case err != nil || port == "":
+	case err != nil || !isPort(port):
 		bad("listen", "for example 127.0.0.1:8088", "%q is not host:port", c.Listen)
 	case !loopback(host) && (!c.TLS.enabled() || len(c.Tokens) == 0):
 		missing := "tls and tokens"
@@ -140,4 +141,10 @@ func loopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// isPort reports whether text is a port number; 0 lets the system choose.
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }

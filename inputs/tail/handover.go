@@ -78,7 +78,9 @@ func (h *handover) start(ctx context.Context, sink agent.Sink) {
 		defer close(h.acks)
 		for j := range submitted {
 			if j.err == nil {
-				if j.receipt, j.err = j.ticket.Wait(ctx); j.err != nil {
+				// What was submitted is stored, whoever stops meanwhile: a successor that
+				// began before its mark was there would read these lines again.
+				if j.receipt, j.err = j.ticket.Wait(context.WithoutCancel(ctx)); j.err != nil {
 					h.failed.Store(true)
 				}
 			}

@@ -184,6 +184,9 @@ func (s *Settings) Validate() error {
 	if s.DataDir == "" {
 		bad("data_dir", "data_dir: /var/lib/siemd", "data_dir is empty")
 	}
+	if strings.HasPrefix(s.DataDir, "~") {
+		bad("data_dir", "write the path in full: /home/NAME/...", "~ is not replaced in configs")
+	}
 	if s.WAL.MaxSize < 64<<20 {
 		bad("wal.max_size", "at least 64MiB", "%s is too small for the log", s.WAL.MaxSize)
 	}

@@ -132,6 +132,11 @@ func (l *loader) checkTypes() {
 		known = append(known, in.Common.EventType)
 	}
 	for _, name := range l.sound("output", sortedKeys(l.cfg.Outputs)) {
+		if types := l.cfg.Outputs[name].Common.Filter.EventTypes; types != nil && len(types) == 0 {
+			l.late("output "+name, "filter.event_types", func(ps *agent.Problems, n *yaml.Node) {
+				ps.Warn(n, "leave event_types out; an output that is to take nothing has enabled: false", "an empty list is no filter: this output takes every type")
+			})
+		}
 		for i, typ := range l.cfg.Outputs[name].Common.Filter.EventTypes {
 			near := agent.Nearest(typ, eventTypes)
 			if slices.Contains(known, typ) || near == "" || len(typ) < 4 {

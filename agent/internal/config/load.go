@@ -184,6 +184,15 @@ func (l *loader) kindOf(ps *agent.Problems, name string, key, n *yaml.Node, kind
 		return nil
 	}
 	t := agent.Find(n, "type")
+	if t == n {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if k := n.Content[i]; agent.Nearest(k.Value, []string{"type"}) != "" {
+				ps.Hide(n)
+				ps.Add(k, `did you mean "type"?`, "unknown key %q", k.Value)
+				return nil
+			}
+		}
+	}
 	if t == n || t.Value == "" {
 		ps.Add(key, "type: one of "+strings.Join(kinds, ", "), "%q has no type", name)
 		return nil
@@ -206,13 +215,24 @@ func (l *loader) kindOf(ps *agent.Problems, name string, key, n *yaml.Node, kind
 			ps.Add(t, "move it below outputs, or use "+hint, "%q is a type of output, and this is an input", t.Value)
 			return nil
 		}
-		if near := agent.Nearest(t.Value, kinds); near != "" {
+		near := agent.Nearest(t.Value, kinds)
+		if also := otherNames[strings.ToLower(t.Value)]; slices.Contains(kinds, also) {
+			near = also
+		}
+		if near != "" {
 			hint = fmt.Sprintf("did you mean %q? It is %s", near, hint)
 		}
 		ps.Add(t, hint, "%q is no type of component here", t.Value)
 		return nil
 	}
 	return spec
+}
+
+// otherNames are what people call types of components elsewhere.
+var otherNames = map[string]string{
+	"hec": "splunk", "splunk_hec": "splunk", "elasticsearch": "elastic", "opensearch": "elastic", "es": "elastic", "arcsight": "cef", "sentinel": "cef",
+	"qradar": "leef", "rsyslog": "syslog", "syslog-ng": "syslog", "tcp": "syslog", "udp": "syslog", "rfc5424": "syslog", "webhook": "http", "https": "http",
+	"stdout": "file", "console": "file", "command": "exec", "files": "tail", "filestream": "tail", "log": "tail", "pipe": "stdin",
 }
 
 // kindKey lets the decoder accept the key that kindOf has read.

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -57,7 +58,7 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 	l.lines = strings.Split(string(data), "\n")
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
-	switch err := dec.Decode(&doc); {
+	switch err := decodeYAML(dec, &doc); {
 	case err == io.EOF:
 		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
 	case err != nil:
@@ -65,7 +66,7 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 		return fail(p.Line, p.Column, p.Hint, "%s", p.Message)
 	}
 	var second yaml.Node
-	if err := dec.Decode(&second); err != io.EOF {
+	if err := decodeYAML(dec, &second); err != io.EOF {
 		return fail(max(second.Line, 1), 1, "use conf.d/ for further files", "a second YAML document follows; only one is read")
 	}
 	root := doc.Content[0]
@@ -76,6 +77,17 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 		return fail(root.Line, root.Column, "", "the file is nested too deeply, or its aliases expand to too much")
 	}
 	return root
+}
+
+// decodeYAML is dec.Decode for text that nobody has looked at: what the parser
+// panics at is not valid YAML.
+func decodeYAML(dec *yaml.Decoder, n *yaml.Node) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("yaml: %v", p)
+		}
+	}()
+	return dec.Decode(n)
 }
 
 func readFile(path string) ([]byte, error) {

@@ -71,7 +71,7 @@ func (v *validator) check(at string, schema map[string]any, x any) (errs []strin
 	for _, key := range sorted(schema) {
 		rule := schema[key]
 		switch key {
-		case "description", "default", "examples", "title", "$schema", "definitions", "then":
+		case "description", "default", "examples", "title", "writeOnly", "$schema", "definitions", "then":
 		case "type":
 			allowed, ok := rule.([]any)
 			if !ok {

@@ -18,7 +18,9 @@ const maxSecret = 64 << 10
 
 var (
 	reference = regexp.MustCompile(`\$\$|\$\{([^{}]*)\}`)
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// bareVariable is what a shell would replace.
+	bareVariable = regexp.MustCompile(`^\$([A-Z_][A-Z0-9_]*)$`)
+	envName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // StandIn is put where values from elsewhere would go if they are not resolved.
@@ -78,7 +80,7 @@ func (s *substituter) scalar(n *yaml.Node) {
 			if errors.Is(err, fs.ErrPermission) {
 				hint = "the user that siemd runs as must be able to read it, for example 0640 with siemd's group"
 			}
-			s.ps.Add(n, hint, "%s: %s", withoutDefault(m), err)
+			s.ps.Add(n, hint, "%s: %s", withoutDefault(m), reason(err))
 			failed = true
 			return StandIn
 		}
@@ -92,6 +94,9 @@ func (s *substituter) scalar(n *yaml.Node) {
 	})
 	if private {
 		s.ps.Private[n] = true
+	}
+	if m := bareVariable.FindStringSubmatch(n.Value); m != nil {
+		s.ps.Warn(n, "write ${env:"+m[1]+"} for the environment variable, or $$"+m[1]+" for the text", "$%s is taken as it stands", m[1])
 	}
 	if private && !s.resolve || failed {
 		if s.ps.StandIns == nil {
@@ -130,6 +135,9 @@ func (s *substituter) lookUp(ref string) (string, error) {
 func lookUp(ref string) (string, error) {
 	kind, arg, ok := strings.Cut(ref, ":")
 	if !ok {
+		if name, _, _ := strings.Cut(ref, ":"); envName.MatchString(name) {
+			return "", fmt.Errorf("want ${env:%s}, ${file:/path} or ${cred:%[1]s}; a literal dollar sign is $$", name)
+		}
 		return "", errors.New(`want ${env:NAME}, ${file:/path} or ${cred:NAME}; a literal dollar sign is $$`)
 	}
 	switch kind {

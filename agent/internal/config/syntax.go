@@ -27,6 +27,7 @@ var syntax = []struct {
 	{"found unexpected end of stream", "a quote is not closed", "end the text with the quote that it begins with", nil},
 	{"did not find expected alphabetic or numeric character", "this is no anchor or alias", "a value that begins with * or & needs quotes", regexp.MustCompile(`(?:^|[\s\[,])([*&])`)},
 	{"found undefined tag handle", "this is no tag", "a value that begins with ! needs quotes", regexp.MustCompile(`(?:^|[\s\[,])(!)`)},
+	{"did not find expected node content", "a value is missing here, or a bracket is not closed", "close [ with ] and { with }", nil},
 	{"unknown anchor", "there is no such anchor", "define it with &, before it is used", nil},
 	{"found unknown escape character", "this is no escape", `in double quotes a backslash is \\; in single quotes it is itself`, regexp.MustCompile(`(\\[^0abt\tnvfre "/\\N_LPxuU])`)},
 	{"control characters are not allowed", "a control character", "remove it; the file must be UTF-8 text", nil},
@@ -61,10 +62,19 @@ func syntaxError(err error, data []byte, lines []string) agent.Problem {
 			break
 		}
 	}
+	for p.Line > 1 && strings.TrimSpace(lines[p.Line-1]) == "" {
+		p.Line-- // the end of the file
+	}
 	src := lines[p.Line-1]
 	p.Column = 1 + len(src) - len(strings.TrimLeft(src, " "))
 	switch {
 	case tab(&p, lines):
+	case strings.Contains(sentence, "mapping values are not allowed") && p.Line > 1 && noSpace.MatchString(lines[p.Line-2]):
+		p.Line--
+		at := noSpace.FindStringSubmatchIndex(lines[p.Line-1])
+		p.Column = 1 + utf8.RuneCountInString(lines[p.Line-1][:at[2]])
+		p.Message, p.Hint = "not valid YAML: a space is missing behind this colon", "write key: value"
+	case strings.Contains(sentence, "did not find expected key") && oddIndent(&p, lines):
 	case strings.Contains(sentence, "UTF-8 octet") || strings.Contains(sentence, "control characters"):
 		p.Line, p.Column = badByte(data)
 	case strings.Contains(sentence, "unexpected end of stream"):
@@ -85,6 +95,38 @@ func syntaxError(err error, data []byte, lines []string) agent.Problem {
 		}
 	}
 	return p
+}
+
+// noSpace is a key whose colon the parser takes for a part of the value.
+var noSpace = regexp.MustCompile(`^\s*(?:- )?[A-Za-z_]+(:)[^\s:/]\S*\s*$`)
+
+var emptyLine = regexp.MustCompile(`^\s*(#.*)?$`)
+
+// oddIndent finds the first line from the error on that is indented like none
+// of the maps that it could belong to.
+func oddIndent(p *agent.Problem, lines []string) bool {
+	var open []int // indents of the maps around
+	for i, src := range lines {
+		if emptyLine.MatchString(src) {
+			continue
+		}
+		indent := len(src) - len(strings.TrimLeft(src, " "))
+		for len(open) > 0 && open[len(open)-1] > indent {
+			open = open[:len(open)-1]
+			if len(open) == 0 || open[len(open)-1] < indent {
+				if i+1 < p.Line {
+					return false // that is something else
+				}
+				p.Line, p.Column = i+1, indent+1
+				p.Message, p.Hint = "not valid YAML: this line is indented like none above it", "indent the keys of one map alike"
+				return true
+			}
+		}
+		if len(open) == 0 || open[len(open)-1] < indent {
+			open = append(open, indent)
+		}
+	}
+	return false
 }
 
 // tab finds a tab in the indentation of the line, or of the next, for which the
