@@ -131,12 +131,12 @@ func rotations(t *testing.T, ours, other *authority) (cases []faultCase) {
 		mutual.TLSConfig = strict
 
 		later := file("later.pem", other.pem)
-		rotated := faultCase{name: kind + "-ca-rotated", kind: kind, keys: "tls: {ca_file: " + later + "}" + transport, held: true, says: "unknown authority", opts: opts}
+		rotated := faultCase{name: kind + "-ca-rotated", kind: kind, keys: "tls: {ca_file: " + later + "}" + transport, held: true, says: "unknown authority", opts: opts, repeats: anyTimes}
 		rotated.mend = func() { replaceFile(t, later, ours.pem) }
 
 		var asks atomic.Bool
 		asks.Store(true)
-		missing := faultCase{name: kind + "-no-client-certificate", kind: kind, keys: "tls: {ca_file: " + ca + "}" + transport, held: true, says: "certificate", opts: opts}
+		missing := faultCase{name: kind + "-no-client-certificate", kind: kind, keys: "tls: {ca_file: " + ca + "}" + transport, held: true, says: "remote error: tls: handshake failure", opts: opts}
 		missing.opts.TLSConfig = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			if asks.Load() {
 				return strict, nil
@@ -145,10 +145,11 @@ func rotations(t *testing.T, ours, other *authority) (cases []faultCase) {
 		}}
 		missing.mend = func() { asks.Store(false) }
 
-		// One file for certificate and key is replaced at once.
+		// One file for certificate and key is replaced at once. The agent exchanges
+		// the output for it, and batches that are under way then may come again.
 		client := file("client.pem", other.clientPEM(t))
 		replaced := faultCase{
-			name: kind + "-client-rotated", kind: kind, opts: mutual, held: true, says: "certificate",
+			name: kind + "-client-rotated", kind: kind, opts: mutual, held: true, says: "certificate", repeats: anyTimes,
 			keys: "tls: {ca_file: " + ca + ", cert_file: " + client + ", key_file: " + client + "}" + transport,
 		}
 		replaced.mend = func() { replaceFile(t, client, ours.clientPEM(t)) }
