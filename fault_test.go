@@ -62,13 +62,13 @@ type bench struct {
 }
 
 // startBench starts siemd with the outputs section (and more) given, and an http input.
-func startBench(t *testing.T, more string) *bench {
+func startBench(t testing.TB, more string) *bench {
 	t.Helper()
 	return startBenchAPI(t, "{listen: []}", more)
 }
 
 // startBenchAPI is startBench with an api section; more may begin with further inputs.
-func startBenchAPI(t *testing.T, api, more string) *bench {
+func startBenchAPI(t testing.TB, api, more string) *bench {
 	t.Helper()
 	b := &bench{dir: t.TempDir(), ingest: freeAddr(t)}
 	b.client = socketClient(filepath.Join(b.dir, "state", "siemd.sock"))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +107,7 @@ func faultCases() (cases []faultCase) {
 			faultCase{name: name("reset-after"), kind: kind, fault: "reset_after:n=1", repeats: again},
 			faultCase{name: name("hang-taken"), kind: kind, fault: "hang:taken:n=1", keys: "timeout: 8s", repeats: again},
 			faultCase{name: name("503-taken"), kind: kind, fault: "503:taken:n=1", repeats: again},
+			faultCase{name: name("401-for-a-while"), kind: kind, fault: "401:n=3", says: "401"},
 			faultCase{name: name("retry-after"), kind: kind, fault: "429:retry_after=2", held: true, says: "429"},
 			faultCase{name: name("413"), kind: kind, fault: "413:over=9KB", refused: []string{"BIG-1"}, status: 413},
 			faultCase{name: name("flaky"), kind: kind, fault: "503:30%,429:20%,reset_before:20%"},
@@ -164,8 +166,18 @@ func faultCases() (cases []faultCase) {
 		faultCase{name: "splunk-ack-reset-after", kind: "splunk", keys: "ack: true", opts: plugintest.Options{Ack: true}, fault: "reset_after:n=1:match=event_id", repeats: oneBatch},
 		faultCase{name: "splunk-raw-503", kind: "splunk", keys: "mode: raw", fault: "503", held: true, says: "503"},
 	)
-	for _, kind := range []string{"syslog", "cef"} {
+	for _, kind := range []string{"splunk", "elastic", "http"} {
+		add(faultCase{name: kind + "-expired", kind: kind, opts: plugintest.Options{TLS: true}, fault: "expired", held: true, says: "expired"})
+	}
+	for _, kind := range []string{"syslog", "cef", "leef"} {
+		tls := plugintest.Options{Transport: "tls"}
 		add(
+			faultCase{name: kind + "-expired", kind: kind, opts: tls, fault: "expired", held: true, says: "expired"},
+			faultCase{name: kind + "-tls-refuse", kind: kind, opts: tls, fault: "refuse", held: true, says: "refused"},
+			faultCase{name: kind + "-tls-reset-before", kind: kind, opts: tls, fault: "reset_before:n=3", repeats: anyTimes},
+			faultCase{name: kind + "-tls-reset-after", kind: kind, opts: tls, fault: "reset_after:n=3", repeats: anyTimes},
+			faultCase{name: kind + "-tls-slow", kind: kind, opts: tls, fault: "slow=1ms"},
+			faultCase{name: kind + "-tls-hang", kind: kind, opts: tls, fault: "hang:n=1", repeats: anyTimes, lift: []string{"refuse"}},
 			faultCase{name: kind + "-refuse", kind: kind, fault: "refuse", held: true, says: "refused"},
 			faultCase{name: kind + "-slow", kind: kind, fault: "slow=1ms"},
 			faultCase{name: kind + "-reset-before", kind: kind, fault: "reset_before:n=3", repeats: anyTimes},
@@ -197,6 +209,14 @@ func startFaults(t *testing.T, cases []faultCase) (map[string]*plugintest.Receiv
 		c.opts.Fault = c.fault
 		r := startReceiver(t, c.kind, c.opts)
 		receivers[c.name] = r
+		if ca := r.CA(); ca != nil {
+			path := filepath.Join(t.TempDir(), "ca.pem")
+			writeFile(t, path, string(ca))
+			c.keys = "tls: {ca_file: " + path + "}"
+			if c.opts.Transport == "tls" {
+				c.keys += ", transport: tls"
+			}
+		}
 		fmt.Fprintf(&outputs, "  %s: {type: %s, endpoint: %q, batch: {max_events: %d, max_wait: 20ms}, retry: {initial: 20ms, max: 100ms}", c.name, c.kind, r.URL(), faultBatch)
 		if c.kind == "splunk" {
 			outputs.WriteString(", token: T0K")

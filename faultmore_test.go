@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -136,4 +138,53 @@ func TestOrderExpiryAndRate(t *testing.T) {
 	}
 	w.stop()
 	b.stop()
+}
+
+// An answer of a GiB costs neither its memory nor an event, however often it comes.
+func TestGigabyteAnswers(t *testing.T) {
+	t.Parallel()
+	cases := []faultCase{
+		{name: "splunk", kind: "splunk", fault: "huge:n=5", says: "longer than"},
+		{name: "elastic", kind: "elastic", fault: "huge:n=5", says: "longer than"},
+		{name: "http", kind: "http", fault: "huge:taken:n=5"},
+	}
+	receivers, outputs := startFaults(t, cases)
+	b := startBench(t, outputs)
+	before := peakMemory(t, b.cmd.Process.Pid)
+	w := startWatch(t, b)
+	lines, ids := faultStream()
+	if err := b.post(lines); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		if err := c.run(b, w, receivers[c.name], ids); err != nil {
+			t.Errorf("%s: %v\n%s", c.name, err, b.log("="+c.name+" "))
+		}
+		if receivers[c.name].Stats().Faults == 0 {
+			t.Errorf("%s: the fault did not strike", c.name)
+		}
+	}
+	if grown := peakMemory(t, b.cmd.Process.Pid) - before; grown > 256<<20 {
+		t.Errorf("the peak of memory grew by %d MiB", grown>>20)
+	}
+	if text := w.trouble(); text != "" {
+		t.Error(text)
+	}
+	w.stop()
+	b.stop()
+}
+
+// peakMemory is the most that a process ever had in memory, in bytes; 0 where nobody tells.
+func peakMemory(t *testing.T, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatalf("%v in %s", err, status)
+	}
+	return kib << 10
 }

@@ -59,7 +59,7 @@ func runSiemd(t *testing.T, stdin string, args ...string) (stdout, stderr string
 
 // daemon is a siemd run that a test can end, also the hard way.
 type daemon struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	diag *syncBuffer
 }
@@ -82,12 +82,12 @@ func (b *syncBuffer) String() string {
 }
 
 // startDaemon starts siemd and waits until it is ready on its socket.
-func startDaemon(t *testing.T, conf string, stdin io.Reader) *daemon {
+func startDaemon(t testing.TB, conf string, stdin io.Reader) *daemon {
 	t.Helper()
 	return startDaemonAs(t, siemd("run", "-c", conf), conf, stdin)
 }
 
-func startDaemonAs(t *testing.T, cmd *exec.Cmd, conf string, stdin io.Reader) *daemon {
+func startDaemonAs(t testing.TB, cmd *exec.Cmd, conf string, stdin io.Reader) *daemon {
 	t.Helper()
 	d := &daemon{t: t, cmd: cmd, diag: &syncBuffer{}}
 	d.cmd.Stdin, d.cmd.Stderr, d.cmd.Stdout = stdin, d.diag, d.diag
@@ -141,7 +141,7 @@ func socketClient(path string) *http.Client {
 }
 
 // eventually waits for a condition, looking often.
-func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for !ok() {
@@ -152,14 +152,14 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() bool)
 	}
 }
 
-func writeFile(t *testing.T, path, text string) {
+func writeFile(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -169,7 +169,7 @@ func freeAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func startReceiver(t *testing.T, kind string, o plugintest.Options) *plugintest.Receiver {
+func startReceiver(t testing.TB, kind string, o plugintest.Options) *plugintest.Receiver {
 	t.Helper()
 	r, err := plugintest.New(kind, o)
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/internal/history"
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
@@ -21,6 +22,8 @@ func newStatus(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "what flows: inputs, log, connections, backlog, health",
+		Long: "status shows the agent at this moment. RATE/s is the mean of the last minute; PENDING is the lag of a connection in events, LAG the age of the\n" +
+			"oldest of them.",
 		Example: `  siemd status
   siemd status --files
   siemd status --json -c siemd.yaml`,
@@ -42,7 +45,12 @@ func newStatus(std streams) *cobra.Command {
 			if r.json {
 				return json.NewEncoder(std.out).Encode(st)
 			}
-			printStatus(std.out, st, time.Now())
+			var past history.Report
+			if err := c.Get(cmd.Context(), "/api/v1/siem/history", &past); err != nil {
+				return remoteError(err)
+			}
+			now := time.Now()
+			printStatus(std.out, st, rates{past, now}, now)
 			if files {
 				printFiles(std.out, st.Inputs)
 			}
@@ -71,7 +79,7 @@ func printFiles(w io.Writer, inputs []supervisor.InputStatus) {
 	_ = t.Flush() // w's errors are seen by whoever owns it
 }
 
-func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
+func printStatus(w io.Writer, st supervisor.Status, rate rates, now time.Time) {
 	fmt.Fprintf(w, "siemd %s, up %s, intake %s\n", st.Version, ago(now, st.Started), st.Ready)
 	if st.Problem != "" {
 		fmt.Fprintf(w, "CONFIG NOT APPLIED, an older one runs (generation %d): %s; 'siemd check' has the details\n", st.Generation, visible([]byte(st.Problem)))
@@ -89,7 +97,7 @@ func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
 	}
 	fmt.Fprint(w, "\n\n")
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "INPUT\tTYPE\tEVENTS\tSIZE\tREFUSED\tSTATE")
+	fmt.Fprintln(t, "INPUT\tTYPE\tRATE/s\tEVENTS\tSIZE\tREFUSED\tSTATE")
 	for _, in := range st.Inputs {
 		state := "reading"
 		switch {
@@ -98,17 +106,17 @@ func printStatus(w io.Writer, st supervisor.Status, now time.Time) {
 		case in.LastError != "":
 			state = in.LastError
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%s\n", in.Name, in.Type, in.Events, agent.Bytes(in.Bytes).Short(), in.Refused, state)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%d\t%s\n", in.Name, in.Type, rate.input(in), in.Events, agent.Bytes(in.Bytes).Short(), in.Refused, state)
 	}
 	fmt.Fprintln(t)
-	fmt.Fprintln(t, "CONNECTION\tTYPE\tSENT\tPENDING\tFAILED\tFILTERED\tEXPIRED\tLAG\tHEALTH\tLAST ERROR")
+	fmt.Fprintln(t, "CONNECTION\tTYPE\tRATE/s\tSENT\tPENDING\tFAILED\tFILTERED\tEXPIRED\tLAG\tHEALTH\tLAST ERROR")
 	for _, o := range st.Outputs {
 		lag := time.Duration(o.LagSeconds * float64(time.Second)).Round(time.Millisecond)
 		last := o.LastError
 		if last != "" {
 			last = ago(now, o.LastErrorAt) + " ago: " + last
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", o.Name, o.Type, o.Sent, o.Pending, o.Failed, o.Filtered, o.Expired, lag, o.Health, last)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", o.Name, o.Type, rate.output(o), o.Sent, o.Pending, o.Failed, o.Filtered, o.Expired, lag, o.Health, last)
 	}
 	_ = t.Flush() // w's errors are seen by whoever owns it
 	for _, c := range st.Orphans {

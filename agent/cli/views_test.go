@@ -24,7 +24,7 @@ outputs:
 	a.siemd("{}\n{}\nnot json\n", "send").want(t, exitFound)
 	eventually(t, "both are sent", func() bool { return siem.Stats().Events == 2 })
 	eventually(t, "an error is told", func() bool { return strings.Contains(a.siemd("", "status").out, "connection refused") })
-	a.siemd("", "status").want(t, exitOK, "intake ok", "web", "splunk", "healthy", "gone", "degraded")
+	a.siemd("", "status").want(t, exitOK, "intake ok", "RATE/s", "web", "splunk", "healthy", "gone", "degraded")
 	var st supervisor.Status
 	if err := json.Unmarshal([]byte(a.siemd("", "status", "--json").want(t, exitOK).out), &st); err != nil || st.Accepted != 2 || len(st.Outputs) != 2 || st.Inputs[0].Refused != 1 {
 		t.Errorf("%v %+v", err, st)

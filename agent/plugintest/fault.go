@@ -25,8 +25,9 @@ const FaultHelp = `a comma-separated list of KIND[:OPTION]...
   hang          takes nothing and never answers
   slow=D        waits D before it goes on
   html          200 with a login page
-  huge          200 with an answer of 64 MiB
+  huge          200 with an answer of 1 GiB
   short         cuts the answer in the middle
+  expired       with TLS: a certificate that ended yesterday
   noack         Splunk: takes data that it never acknowledges
 options:
   20%             strikes at random, in one of five cases
@@ -51,10 +52,10 @@ type fault struct {
 	taken      bool
 }
 
-var faultWords = []string{"refuse", "reset_before", "reset_after", "hang", "slow", "html", "huge", "short", "noack", "hec", "item"}
+var faultWords = []string{"refuse", "reset_before", "reset_after", "hang", "slow", "html", "huge", "short", "expired", "noack", "hec", "item"}
 
 // streamFaults are those that make sense where nobody answers.
-var streamFaults = []string{"refuse", "reset_before", "reset_after", "hang", "slow"}
+var streamFaults = []string{"refuse", "reset_before", "reset_after", "hang", "slow", "expired"}
 
 // parseFaults reads a specification; "", "off" and "none" are no faults.
 func parseFaults(spec string, now time.Time) ([]*fault, error) {
@@ -178,13 +179,13 @@ func (fs *faults) count() int64 {
 }
 
 // strike is the first fault other than slow that hits a body, and the sum of
-// the delays. refuse and item are asked for on their own.
+// the delays. refuse, expired and item are asked for on their own.
 func (fs *faults) strike(body []byte) (hit *fault, delay time.Duration) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, f := range fs.list {
 		switch {
-		case f.kind == "item" || f.kind == "refuse" || f.kind == "noack" || hit != nil && f.kind != "slow":
+		case f.kind == "item" || f.kind == "refuse" || f.kind == "expired" || f.kind == "noack" || hit != nil && f.kind != "slow":
 		case !fs.hitsLocked(f, body, rand.Float64()):
 		case f.kind == "slow":
 			delay += f.delay

@@ -99,7 +99,7 @@ func New(kind string, o Options) (*Receiver, error) {
 	r.faults.clock = time.Now
 	if o.TLS && o.TLSConfig == nil {
 		var err error
-		if r.opts.TLSConfig, r.ca, err = selfSigned(); err != nil {
+		if r.opts.TLSConfig, r.ca, err = selfSigned(func() bool { return r.faults.is("expired") }); err != nil {
 			return nil, err
 		}
 	}
@@ -175,6 +175,8 @@ func (r *Receiver) fits(list []*fault) error {
 			return fmt.Errorf("%s has no answers, so that only %s fit", r.kind, strings.Join(streamFaults, ", "))
 		case (f.kind == "hec" || f.kind == "noack") && r.kind != "splunk":
 			return fmt.Errorf("fault %s is splunk's", f.kind)
+		case f.kind == "expired" && r.ca == nil:
+			return errors.New("fault expired: the receiver has no TLS of its own")
 		case f.kind == "refuse" && f.left >= 0:
 			return errors.New("fault refuse: the option n does not fit")
 		case f.kind == "item" && r.kind == "http":

@@ -14,7 +14,8 @@ import (
 )
 
 // selfSigned makes a certificate for localhost, 127.0.0.1 and ::1, valid for a day, and its PEM.
-func selfSigned() (*tls.Config, []byte, error) {
+// While expired is true it shows one whose day has passed.
+func selfSigned(expired func() bool) (*tls.Config, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -37,9 +38,20 @@ func selfSigned() (*tls.Config, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	template.NotBefore, template.NotAfter = now.Add(-48*time.Hour), now.Add(-24*time.Hour)
+	old, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, nil, err
+	}
 	config := &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			shown := der
+			if expired() {
+				shown = old
+			}
+			return &tls.Certificate{Certificate: [][]byte{shown}, PrivateKey: key}, nil
+		},
 	}
 	return config, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }

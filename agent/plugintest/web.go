@@ -125,8 +125,12 @@ func (s *web) serve(w http.ResponseWriter, req *http.Request, quit <-chan struct
 	if hit.retryAfter != "" {
 		a.header = map[string]string{"Retry-After": hit.retryAfter}
 	}
-	if hit.kind == "short" {
+	switch hit.kind {
+	case "short":
 		sendShort(w, a)
+		return
+	case "huge":
+		sendHuge(w)
 		return
 	}
 	send(w, a)
@@ -147,8 +151,6 @@ func (s *web) spoiled(f *fault, good reply) reply {
 		return a
 	case "html":
 		return reply{status: http.StatusOK, body: []byte(loginPage), header: map[string]string{"Content-Type": "text/html"}}
-	case "huge":
-		return reply{status: http.StatusOK, body: bytes.Repeat([]byte(" "), 64<<20)}
 	}
 	return good
 }
@@ -182,6 +184,19 @@ func sendShort(w http.ResponseWriter, a reply) {
 	w.Write(a.body[:len(a.body)/2])
 	http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
+}
+
+// sendHuge promises a GiB of nothing and sends as much as the client wants of it.
+func sendHuge(w http.ResponseWriter) {
+	const size = 1 << 30
+	w.Header()["Content-Length"] = []string{strconv.Itoa(size)}
+	w.WriteHeader(http.StatusOK)
+	piece := bytes.Repeat([]byte(" "), 64<<10)
+	for range size / len(piece) {
+		if _, err := w.Write(piece); err != nil {
+			return
+		}
+	}
 }
 
 // drop cuts the connection without an answer.

@@ -70,7 +70,7 @@ func (r *Runner) start(p *part) {
 	}
 	r.sending++
 	r.flying = append(r.flying, p)
-	res := result{part: p, epoch: r.gate.epoch, probe: r.gate.closed, full: r.sending >= r.limit.limit()}
+	res := result{part: p, epoch: r.gate.epoch, probe: r.gate.closed, full: r.sending >= r.limit.limit(), size: r.bytesOf(p)}
 	r.gate.probing = r.gate.closed
 	r.setBusy()
 	go r.write(res)

@@ -377,6 +377,9 @@ func TestFailedStoreCannotWrite(t *testing.T) {
 		}
 		within(5 * time.Minute)
 		b.counts(wal.Counts{})
+		if h := b.runner.Health(); h.Status == Healthy || !strings.Contains(h.LastError, "failed store") {
+			t.Errorf("health = %+v", h)
+		}
 		if err := os.Mkdir(b.dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

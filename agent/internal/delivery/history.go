@@ -10,19 +10,22 @@ type history struct {
 type pastSpan struct {
 	from, to uint64
 	runs     []run
+	partial  bool // runs do not tell of all
 }
 
 func (h *history) add(s *span) {
 	p := &h.spans[h.at]
 	h.at = (h.at + 1) % len(h.spans)
 	p.from, p.to, p.runs = s.from, s.to, append(p.runs[:0], s.runs...)
+	p.partial = s.partial
 }
 
 // find is what became of seq; false if it is too long ago.
 func (h *history) find(seq uint64) (Result, bool) {
 	for i := range h.spans {
 		if p := &h.spans[i]; p.from <= seq && seq < p.to {
-			return resultIn(p.runs, seq), true
+			r := resultIn(p.runs, seq)
+			return r, r != Sent || !p.partial
 		}
 	}
 	return Sent, false

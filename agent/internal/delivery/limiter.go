@@ -8,7 +8,8 @@ import "time"
 type limiter struct {
 	auto bool
 	n    float64
-	base time.Duration // what a full request takes when the target is at ease
+	base time.Duration // what a large request takes when the target is at ease
+	size float64       // of a large request, in bytes
 	cut  time.Time     // when it was last halved
 }
 
@@ -37,11 +38,19 @@ func (l *limiter) most() int {
 // ordered reports whether events keep their order.
 func (l *limiter) ordered() bool { return !l.auto && l.n == 1 }
 
-// took is told of a success that began while the limit was reached: others say nothing about it.
-func (l *limiter) took(d time.Duration) {
+// took is told of a success that began while the limit was reached: others say
+// nothing about it. A small request is quick because it is small, and says nothing either.
+func (l *limiter) took(d time.Duration, size int) {
 	if !l.auto {
 		return
 	}
+	if n := float64(size); n < l.size/2 {
+		l.size -= (l.size - n) / 16 // unless they are all small from now on
+		return
+	} else if n > 2*l.size {
+		l.base = d
+	}
+	l.size = max(l.size, float64(size))
 	if l.base == 0 || d < l.base {
 		l.base = d
 	} else {

@@ -60,7 +60,7 @@ func (r *Runner) settled(res result, now time.Time) {
 	r.lat.add(res.took)
 	r.mu.Unlock()
 	if res.full {
-		r.limit.took(res.took)
+		r.limit.took(res.took, res.size)
 	}
 	r.observe(observation{kind: seenTaken}, now)
 }
@@ -217,6 +217,7 @@ func (r *Runner) settleStored(p *part, err error, now time.Time) {
 		if p.tries == 1 {
 			r.o.Env.Log.Error("failed store cannot be written, holding the events", "events", len(p.refused), "err", err)
 		}
+		r.observe(observation{kind: seenFailure, cause: err, nextTry: p.after}, now)
 		r.toStore = append(r.toStore, p)
 		return
 	}

@@ -93,6 +93,13 @@ func New(o Options) *Runner {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 8 << 20
 	}
+	// A batch is paid for whole: one that is more than a second's worth would come in bursts.
+	if n := o.Config.RateLimit.Events; n > 0 {
+		o.Config.Batch.MaxEvents = min(o.Config.Batch.MaxEvents, n)
+	}
+	if n := o.Config.RateLimit.Bytes; n > 0 {
+		o.Config.Batch.MaxBytes = min(o.Config.Batch.MaxBytes, n)
+	}
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second
 	}
@@ -127,6 +134,7 @@ type result struct {
 	epoch  uint64 // of the gate when it began
 	probe  bool   // it was the one try of a closed gate
 	full   bool   // the limit was reached when it began
+	size   int    // bytes on the wire
 }
 
 // Run delivers until ctx ends; then requests in flight have the grace to end.

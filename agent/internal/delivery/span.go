@@ -24,6 +24,7 @@ type span struct {
 	size     int           // bytes, encoded if the output encodes
 	blocks   []*held       // what events are views into
 	runs     []run         // what was not sent, for those who ask
+	partial  bool          // there was more than runs has room for
 	open     int           // parts that are not finished
 	received int64         // when its oldest event came, UTC nanoseconds; 0 if it holds none
 	charge   int64         // what it took from the budget
@@ -58,6 +59,8 @@ func (s *span) note(from, to uint64, r Result) {
 		s.runs[k].to = to
 	} else if k+1 < maxRuns {
 		s.runs = append(s.runs, run{from, to, r})
+	} else {
+		s.partial = true
 	}
 }
 

@@ -186,7 +186,7 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("auto begins as %+v", l)
 	}
 	for range 100 {
-		l.took(10 * time.Millisecond)
+		l.took(10*time.Millisecond, 1000)
 	}
 	if l.limit() != autoMax {
 		t.Errorf("with flat latency: %d", l.limit())
@@ -205,17 +205,33 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("after many: %d", l.limit())
 	}
 	for range 100 {
-		l.took(10 * time.Millisecond)
+		l.took(10*time.Millisecond, 1000)
 	}
 	for range 20 {
-		l.took(100 * time.Millisecond)
+		l.took(100*time.Millisecond, 1000)
 	}
 	if l.limit() >= autoMax {
 		t.Errorf("with latency that grew: %d", l.limit())
 	}
+	mixed := newLimiter(0)
+	for range 100 {
+		mixed.took(10*time.Millisecond, 1000)
+		mixed.took(100*time.Microsecond, 10) // quick because it is small
+	}
+	if mixed.limit() != autoMax || mixed.base != 10*time.Millisecond {
+		t.Errorf("with small requests between: %d, %v", mixed.limit(), mixed.base)
+	}
+	grown := newLimiter(0)
+	grown.took(time.Millisecond, 100)
+	for range 40 {
+		grown.took(50*time.Millisecond, 100_000)
+	}
+	if grown.limit() != autoMax {
+		t.Errorf("with large requests after a small one: %d", grown.limit())
+	}
 	fixed := newLimiter(3)
 	fixed.overload(now)
-	fixed.took(time.Millisecond)
+	fixed.took(time.Millisecond, 1000)
 	if fixed.limit() != 3 || fixed.ordered() || fixed.most() != 3 {
 		t.Errorf("fixed = %+v", fixed)
 	}
@@ -283,4 +299,12 @@ func TestHistory(t *testing.T) {
 	f(2995, Sent, true)
 	f(5, Sent, false)
 	f(3000, Sent, false)
+	// What runs have no room for is not known, rather than sent.
+	s := span{from: 3000, to: 4000}
+	for i := range uint64(500) {
+		s.note(3000+2*i, 3001+2*i, Filtered)
+	}
+	h.add(&s)
+	f(3000, Filtered, true)
+	f(3998, Sent, false)
 }
