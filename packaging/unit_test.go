@@ -176,7 +176,8 @@ func expect(t *testing.T, conn *net.UnixConn, want string) {
 	}
 }
 
-// Every system call of an agent at work is one that the unit allows.
+// Every system call of an agent at work is one that the unit allows, and it writes only where the unit lets it:
+// below data_dir, and where an output of type file is told to.
 func TestSystemCalls(t *testing.T) {
 	t.Parallel()
 	strace, analyze := tool(t, "strace"), tool(t, "systemd-analyze")
@@ -211,11 +212,27 @@ outputs:
 		t.Fatal(err)
 	}
 	defer f.Close()
+	root := filepath.Dir(a.dir)
+	named := regexp.MustCompile(`^\d+ +(openat|mkdirat|mkdir|unlinkat|unlink|renameat2?|rename|linkat|symlinkat|fchmodat|chmod|truncate)\((.*)`)
+	quoted := regexp.MustCompile(`"([^"]*)"`)
+	written := 0
 	call := regexp.MustCompile(`^\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)`)
 	seen := map[string]bool{}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if m := call.FindStringSubmatch(lines.Text()); m != nil {
 			seen[m[1]] = true
+		}
+		m := named.FindStringSubmatch(lines.Text())
+		if m == nil || m[1] == "openat" && !strings.Contains(m[2], "O_WRONLY") && !strings.Contains(m[2], "O_RDWR") && !strings.Contains(m[2], "O_CREAT") {
+			continue
+		}
+		for _, path := range quoted.FindAllStringSubmatch(m[2], -1) {
+			switch written++; {
+			case strings.HasPrefix(path[1], a.dir), strings.HasPrefix(path[1], filepath.Join(root, "out.jsonl")), path[1] == "/dev/null":
+			case !strings.HasPrefix(path[1], "/"): // below a folder that is open already
+			default:
+				t.Errorf("it writes to %s: %s", path[1], lines.Text())
+			}
 		}
 	}
 	if len(seen) < 20 {
@@ -226,7 +243,10 @@ outputs:
 			t.Errorf("%s is used, and the unit forbids it", name)
 		}
 	}
-	t.Logf("%d system calls, all allowed", len(seen))
+	if written < 10 {
+		t.Errorf("only %d writes were seen", written)
+	}
+	t.Logf("%d system calls, all allowed; %d paths written to, all in their place", len(seen), written)
 }
 
 // allowedCalls are those that the unit's SystemCallFilter lets through, as systemd applies it.
