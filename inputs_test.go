@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,4 +90,30 @@ inputs: {apps: {type: tail, paths: ["%[1]s/*.log"]}}
 		eventually(t, 20*time.Second, name+" is "+want, func() bool { return metric(t, conf, name) == want })
 	}
 	d.stop()
+}
+
+// The same words in two requests are two events, and have to be two for a receiver that removes repeats by their id.
+func TestRequestsOfTheSameWordsAreEventsOfTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	conf, at := filepath.Join(dir, "siemd.yaml"), freeAddr(t)
+	writeFile(t, conf, fmt.Sprintf("data_dir: %s/state\napi: {listen: []}\ninputs: {in: {type: http, listen: %q}}\n", dir, at))
+	startDaemon(t, conf, nil)
+	for _, to := range []string{"/v1/events", "/v1/events", "/services/collector/raw", "/services/collector/raw"} {
+		eventually(t, 20*time.Second, to+" takes it", func() bool {
+			resp, err := http.Post("http://"+at+to, "application/json", strings.NewReader(`{"up":true}`))
+			if err != nil {
+				return false
+			}
+			resp.Body.Close()
+			return resp.StatusCode == 200
+		})
+	}
+	out, diag, code := runSiemd(t, "", "wal", "dump", "-c", conf)
+	seen := map[string]bool{}
+	for line := range strings.Lines(out) {
+		seen[line] = true
+	}
+	if code != 0 || len(seen) != 4 {
+		t.Errorf("exit %d, %d ids for 4 events: %s%s", code, len(seen), out, diag)
+	}
 }

@@ -31,7 +31,7 @@ type Batch struct {
 	// Origin names where the lines came from (a file's identity, a request)
 	// and Offsets where each began in it. From both and the line itself an id
 	// is derived for events that carry none, so that the same line of the same
-	// file has the same id in any run. With Offsets nil the id is random.
+	// file has the same id in any run. Without either the id is random.
 	Origin  string
 	Offsets []int64
 

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -153,7 +152,7 @@ func (s *Sink) fill(chunk *wal.Chunk, p *Preparer, b *agent.Batch, c *counts) (r
 		}
 		origin, offset := "", int64(0)
 		if i < len(b.Offsets) {
-			origin, offset = cmp.Or(b.Origin, s.o.Env.Name), b.Offsets[i]
+			origin, offset = b.Origin, b.Offsets[i]
 		}
 		notes, refusal := p.Prepare(&e, line, origin, offset, now)
 		if refusal != nil {

@@ -182,6 +182,18 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+// A client that sends the same words twice means two events.
+func TestOffsetsWithoutAnOriginMakeNoId(t *testing.T) {
+	b := newBench(t, wal.Options{}, Common{})
+	for range 2 {
+		b.emit(agent.Batch{Lines: lines(`{"a":1}`, `not json`), Offsets: []int64{0, 8}})
+	}
+	all := b.events()
+	if len(all) != 2 || len(all[0].ID) == 0 || string(all[0].ID) == string(all[1].ID) {
+		t.Errorf("%v", all)
+	}
+}
+
 func TestEmitNothing(t *testing.T) {
 	b := newBench(t, wal.Options{}, Common{})
 	if r := b.emit(agent.Batch{Lines: lines("", "\n")}); r.First != 0 || r.Last != 0 || r.Accepted != 0 || r.Refused != nil {
