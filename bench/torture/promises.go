@@ -15,7 +15,7 @@ var promises = []promise{
 	{"no rotation costs or repeats a line (input)", "./inputs/tail", "^Test(RotationStorm|RandomOperations)$"},
 	{"no rotation costs or repeats a line (agent)", ".", "^TestRotationStorm$"},
 	{"ten thousand files cost no more than one", "./inputs/tail", "^TestManyFiles$"},
-	{"edits apply whole or not at all, and touch only what they change", ".", "^TestReloadLeavesTheRestAlone$"},
+	{"edits apply whole or not at all, and touch only what they change", ".", "^Test(ReloadStorm|ReloadLeavesTheRestAlone|RotatedFilesRestartTheirUsersAlone)$"},
 	{"no fault of the network costs an event", ".", "^TestNetworkFaults$"},
 	{"a clock that jumps costs nothing", "./agent/internal/wal", "^TestClockJumps$"},
 	{"a day of outages and bad events (simulated hours) leaves memory flat", "./agent/internal/delivery", "^TestSoak$"},
