@@ -124,7 +124,7 @@ func (s *Server) record(ctx context.Context) {
 	tick := time.NewTicker(history.Step)
 	defer tick.Stop()
 	for {
-		s.history.Add(sampleOf(s.agent.Status(), s.now()))
+		s.history.Add(sampleOf(s.agent.Status(), time.Now()))
 		select {
 		case <-ctx.Done():
 			return
