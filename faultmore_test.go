@@ -144,9 +144,9 @@ func TestOrderExpiryAndRate(t *testing.T) {
 func TestGigabyteAnswers(t *testing.T) {
 	t.Parallel()
 	cases := []faultCase{
-		{name: "splunk", kind: "splunk", fault: "huge:n=5", says: "longer than"},
-		{name: "elastic", kind: "elastic", fault: "huge:n=5", says: "longer than"},
-		{name: "http", kind: "http", fault: "huge:taken:n=5"},
+		{name: "splunk", kind: "splunk", keys: "concurrency: 1", fault: "huge:n=5", says: "longer than"},
+		{name: "elastic", kind: "elastic", keys: "concurrency: 1", fault: "huge:n=5", says: "longer than"},
+		{name: "http", kind: "http", keys: "concurrency: 1", fault: "huge:taken:n=5"},
 	}
 	receivers, outputs := startFaults(t, cases)
 	b := startBench(t, outputs)
@@ -164,9 +164,12 @@ func TestGigabyteAnswers(t *testing.T) {
 			t.Errorf("%s: the fault did not strike", c.name)
 		}
 	}
-	if grown := peakMemory(t, b.cmd.Process.Pid) - before; grown > 256<<20 {
+	// Half of one answer: the race detector multiplies what is used.
+	grown := peakMemory(t, b.cmd.Process.Pid) - before
+	if grown > 512<<20 {
 		t.Errorf("the peak of memory grew by %d MiB", grown>>20)
 	}
+	t.Logf("the peak of memory grew by %d MiB", grown>>20)
 	if text := w.trouble(); text != "" {
 		t.Error(text)
 	}
