@@ -29,7 +29,7 @@ race:
 	go test -race -shuffle=on -count=3 ./...
 
 # Whole lives of an output: faults, crashes and restarts in any order, thousands of them in simulated time.
-SEEDS ?= 3000
+SEEDS ?= 2000
 .PHONY: seeds
 seeds:
 	SIEMD_SEEDS=$(SEEDS) go test -run '^TestSimulation$$' ./agent/internal/delivery
