@@ -21,6 +21,7 @@ type gatherer struct {
 	due     bool      // the current span goes as soon as it is taken, and grows until then
 	wires   int       // bytes that a new span makes room for
 	events  int       // and events
+	sent    []run     // by the runner before, from pos on
 	flushTo uint64    // events before it do not wait for others
 	blocks  chan *held
 	starved chan struct{} // the budget is spent: what is here has to go
@@ -34,6 +35,7 @@ func (r *Runner) newGatherer() *gatherer {
 		linger:  time.NewTimer(time.Hour),
 		blocks:  make(chan *held, 1),
 		starved: make(chan struct{}, 1),
+		sent:    r.o.Failed.carried.sent,
 	}
 	g.linger.Stop()
 	g.cur = g.newSpan(g.pos)

@@ -1,5 +1,8 @@
 package delivery
 
+// maxRuns bounds what is remembered of a span.
+const maxRuns = 256
+
 // history remembers what became of the latest events, for those who ask after
 // the cursor has passed.
 type history struct {
@@ -16,8 +19,8 @@ type pastSpan struct {
 func (h *history) add(s *span) {
 	p := &h.spans[h.at]
 	h.at = (h.at + 1) % len(h.spans)
-	p.from, p.to, p.runs = s.from, s.to, append(p.runs[:0], s.runs...)
-	p.partial = s.partial
+	p.from, p.to, p.runs = s.from, s.to, append(p.runs[:0], s.runs[:min(len(s.runs), maxRuns)]...)
+	p.partial = len(s.runs) > maxRuns
 }
 
 // find is what became of seq; false if it is too long ago.

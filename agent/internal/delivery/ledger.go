@@ -119,12 +119,13 @@ func lessCounts(c, d wal.Counts) wal.Counts {
 	}
 }
 
-// A carry is what the counters of an output tell already about events behind
-// the cursor, when one runner follows another: they are delivered once more, and
-// counted once.
+// A carry is what one runner leaves to the next about events that it was
+// finished with and the cursor has not passed. The counters tell of them
+// already, and those that were sent are not sent again.
 type carry struct {
 	counts wal.Counts
 	to     uint64 // the first event that is not among them
+	sent   []run  // in order
 }
 
 // pay takes from c what was counted before.

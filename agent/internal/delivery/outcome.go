@@ -26,6 +26,8 @@ func (r *Runner) settle(res result) {
 		// Killed on the way out: it stays in the log.
 		if p.job != nil {
 			r.finish(p)
+		} else {
+			r.queue = append(r.queue, p)
 		}
 		return
 	}

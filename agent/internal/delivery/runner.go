@@ -168,8 +168,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	err := r.land(kill)
 	stop()
 	readers.Wait()
-	addCounts(&r.o.Failed.carried.counts, r.behind)
-	r.o.Failed.carried.to = max(r.o.Failed.carried.to, r.next)
+	r.leave()
 	for _, s := range r.window {
 		if err == nil {
 			s.free(r.budget)

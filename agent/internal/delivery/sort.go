@@ -19,7 +19,8 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 		// The log no longer has them. If it gave them up for lack of room it has counted
 		// them, and knows whose they were if it is told of these and no others.
 		g.cut(ctx)
-		g.skip(first, Expired)
+		g.cur.skip(g.pos, first, Expired)
+		g.pos = first
 		g.cut(ctx)
 	}
 	if h.all != Pending {
@@ -45,6 +46,9 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 		e := &events[i]
 		switch {
 		case e.Seq < g.pos:
+			continue
+		case g.wasSent(e.Seq):
+			g.skip(e.Seq+1, Sent)
 			continue
 		case !g.match.all && !g.match.match(e.Type, e.Severity):
 			g.skip(e.Seq+1, Filtered)
@@ -87,9 +91,27 @@ func (g *gatherer) decode(ctx context.Context, h *held) ([]agent.Event, error) {
 	}
 }
 
+// skip counts the events before to as r, but for those that were sent already.
 func (g *gatherer) skip(to uint64, r Result) {
-	g.cur.skip(g.pos, to, r)
-	g.pos = to
+	for g.pos < to {
+		end, is := to, r
+		switch {
+		case g.wasSent(g.pos):
+			end, is = min(to, g.sent[0].to), Sent
+		case len(g.sent) > 0:
+			end = min(to, g.sent[0].from)
+		}
+		g.cur.skip(g.pos, end, is)
+		g.pos = end
+	}
+}
+
+// wasSent reports whether the runner before has sent seq, which is not before g.pos.
+func (g *gatherer) wasSent(seq uint64) bool {
+	for len(g.sent) > 0 && g.sent[0].to <= seq {
+		g.sent = g.sent[1:]
+	}
+	return len(g.sent) > 0 && g.sent[0].from <= seq
 }
 
 // apart many events that need no delivery do not wait for the batch behind them.

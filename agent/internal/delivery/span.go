@@ -24,7 +24,6 @@ type span struct {
 	size     int           // bytes, encoded if the output encodes
 	blocks   []*held       // what events are views into
 	runs     []run         // what was not sent, for those who ask
-	partial  bool          // there was more than runs has room for
 	open     int           // parts that are not finished
 	received int64         // when its oldest event came, UTC nanoseconds; 0 if it holds none
 	charge   int64         // what it took from the budget
@@ -35,9 +34,6 @@ type run struct {
 	from, to uint64
 	result   Result
 }
-
-// maxRuns bounds what a span remembers.
-const maxRuns = 256
 
 // note counts [from, to) as r.
 func (s *span) note(from, to uint64, r Result) {
@@ -57,10 +53,8 @@ func (s *span) note(from, to uint64, r Result) {
 	}
 	if k := len(s.runs) - 1; k >= 0 && s.runs[k].to == from && s.runs[k].result == r {
 		s.runs[k].to = to
-	} else if k+1 < maxRuns {
-		s.runs = append(s.runs, run{from, to, r})
 	} else {
-		s.partial = true
+		s.runs = append(s.runs, run{from, to, r})
 	}
 }
 
