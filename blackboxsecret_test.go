@@ -114,7 +114,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	var conf strings.Builder
 	fmt.Fprintf(&conf, "data_dir: %s/state\nlog: {level: debug}\nshutdown_timeout: 100ms\n", dir)
 	fmt.Fprintf(&conf, "api: {listen: [%q], allowed_destinations: [loopback], tokens: [{name: reader, token: %s, scope: read}]}\n", apiAddr, quoted("api-reader"))
-	fmt.Fprintf(&conf, "inputs: {ingest: {type: http, listen: %q, tokens: [%s]}}\noutputs:\n", b.ingest, fromFile("ingest"))
+	fmt.Fprintf(&conf, "inputs: {ingest: {type: http, listen: %q, tokens: [%s, {name: named, token: %s}], token_field: sender}}\noutputs:\n", b.ingest, fromFile("ingest"), quoted("ingest-named"))
 	outputs := map[string]string{
 		"splunk":  fmt.Sprintf(`type: splunk, endpoint: "%s/splunk", token: %s`, e.URL, fromFile("hec")),
 		"ack":     fmt.Sprintf(`type: splunk, endpoint: "%s/ack", token: %s, ack: true`, e.URL, quoted("hec-ack")),

@@ -27,9 +27,12 @@ func startIngest(t *testing.T, keys string) *ingest {
 	t.Helper()
 	dir := t.TempDir()
 	in := &ingest{T: t, conf: filepath.Join(dir, "siemd.yaml"), out: filepath.Join(dir, "out.jsonl"), addr: freeAddr(t)}
+	if !strings.Contains(keys, "tokens:") {
+		keys = ", tokens: [T0K, OLD]" + keys
+	}
 	writeFile(t, in.conf, fmt.Sprintf(`data_dir: %s/state
 api: {listen: []}
-inputs: {web: {type: http, listen: %q, tokens: [T0K, OLD]%s}}
+inputs: {web: {type: http, listen: %q%s}}
 outputs: {all: {type: file, path: %q, batch: {max_wait: 20ms}}}
 `, dir, in.addr, keys, in.out))
 	in.agent = startDaemon(t, in.conf, nil)

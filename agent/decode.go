@@ -22,6 +22,8 @@ import (
 //	required:"true" must be given and not be empty
 //	replaces:"key"  if given, that required key need not be
 //	example:"..."   a correct value, for hints
+//	alone:"true"    one value in place of the map is this key's, as in a list of
+//	                secrets some of which have a name
 //	file:"..."      the path of a PEM file with a "certificate" or a "key": it must be
 //	                readable, and the component is restarted when it changes
 //
@@ -113,6 +115,9 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 			near := Nearest(key.Value, keys)
 			meant[near] = true
 			d.ps.Hide(value) // it may be a secret, under a misspelt name
+			if isNull(value) && aloneIsSecret(targets[0].Type()) {
+				d.ps.Secrets = append(d.ps.Secrets, key) // braces in place of brackets
+			}
 			hint := unknownHint(key.Value, near, keys, fields)
 			if i > 1 && isNull(value) && value.Value == "" && key.Line == n.Content[i-2].Line {
 				// In braces what follows a comma is the next key.
@@ -153,7 +158,31 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 // holdsSecretsAt reports whether key is one for secrets, or none that is known.
 func holdsSecretsAt(key string, fields []field) bool {
 	at := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
-	return at < 0 || holdsSecrets(fields[at].value.Type())
+	if at < 0 {
+		return true
+	}
+	t := fields[at].value.Type()
+	for t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return holdsSecrets(t) || t.Kind() == reflect.Struct && aloneIsSecret(t)
+}
+
+// aloneIsSecret reports whether one value in place of the map t is a secret.
+func aloneIsSecret(t reflect.Type) bool {
+	i, ok := Alone(t)
+	return ok && holdsSecrets(t.Field(i).Type)
+}
+
+// Alone is the index of the field of the struct type t that one value in place
+// of a map stands for.
+func Alone(t reflect.Type) (index int, ok bool) {
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("alone") == "true" {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // isEmpty reports whether nothing was given, or nothing in a list or map.

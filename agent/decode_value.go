@@ -53,6 +53,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
+		if i, ok := Alone(v.Type()); ok && n.Kind == yaml.ScalarNode && !isNull(n) {
+			d.value(n, v.Field(i), v.Type().Field(i).Tag)
+			return
+		}
 		d.mapping(n, []reflect.Value{v})
 	case reflect.Pointer:
 		p := reflect.New(v.Type().Elem())

@@ -28,6 +28,9 @@ type Batch struct {
 	// end in CR; empty lines are skipped.
 	Lines [][]byte
 
+	// Fields are added to events that lack them, before those of the input's config.
+	Fields []Field
+
 	// Origin names where the lines came from (a file's identity, a request)
 	// and Offsets where each began in it. From both and the line itself an id
 	// is derived for events that carry none, so that the same line of the same
@@ -47,6 +50,12 @@ type Batch struct {
 
 	// Targets limits the events to these outputs. Nil: all that want them.
 	Targets []string
+}
+
+// A Field is a member that is added to events. Member is its JSON, name and value.
+type Field struct {
+	Name   string
+	Member []byte
 }
 
 // A Mark is how far an input has come in one of its sources. Keys are private

@@ -107,8 +107,8 @@ func (p *poster) aim(in *config.Input) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	if tokens, ok := v.FieldByName("Tokens").Interface().([]agent.Secret); ok && len(tokens) > 0 {
-		p.token = tokens[0]
+	if tokens := v.FieldByName("Tokens"); tokens.Len() > 0 {
+		p.token, _ = tokens.Index(0).FieldByName("Token").Interface().(agent.Secret)
 	}
 	scheme := "http"
 	if file := v.FieldByName("TLS").FieldByName("CertFile").String(); file != "" {

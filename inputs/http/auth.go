@@ -8,28 +8,43 @@ import (
 	"strings"
 
 	"github.com/adrian207/siemd/agent"
+	cjson "github.com/adrian207/siemd/codecs/json"
 )
 
 // tokens are those that are accepted, as hashes: all of the same length, so
 // that comparing takes the same time for any two texts.
-type tokens [][sha256.Size]byte
+type tokens []token
 
-func newTokens(secrets []agent.Secret) tokens {
-	var t tokens
-	for _, s := range secrets {
-		t = append(t, sha256.Sum256([]byte(s.Reveal())))
-	}
-	return t
+type token struct {
+	sum    [sha256.Size]byte
+	fields []agent.Field // what events get that come with it
 }
 
-// has compares with every token, whether one fits or not. Without tokens anything fits.
-func (t tokens) has(token string) bool {
-	sum := sha256.Sum256([]byte(token))
-	found := 0
-	for i := range t {
-		found |= subtle.ConstantTimeCompare(sum[:], t[i][:])
+func newTokens(c Config) tokens {
+	var list tokens
+	for _, given := range c.Tokens {
+		t := token{sum: sha256.Sum256([]byte(given.Token.Reveal()))}
+		if c.TokenField != "" && given.Name != "" {
+			member := append(cjson.AppendString(nil, c.TokenField), ':')
+			t.fields = []agent.Field{{Name: c.TokenField, Member: cjson.AppendString(member, given.Name)}}
+		}
+		list = append(list, t)
 	}
-	return found == 1 || len(t) == 0
+	return list
+}
+
+// find is the token that text is, or nil. It compares with every one, whether
+// one fits or not.
+func (t tokens) find(text string) *token {
+	sum := sha256.Sum256([]byte(text))
+	found := -1
+	for i := range t {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], t[i].sum[:]), i, found)
+	}
+	if found < 0 {
+		return nil
+	}
+	return &t[found]
 }
 
 // A credential is what a request says about who sends it.
@@ -43,8 +58,9 @@ const (
 )
 
 // check reads the Authorization header: Bearer and Splunk with the token, Basic
-// with the token as password, ApiKey with base64 of id:token.
-func (t tokens) check(h http.Header) credential {
+// with the token as password, ApiKey with base64 of id:token. A good one's
+// fields are rw's from then on.
+func (t tokens) check(rw *answer, h http.Header) credential {
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
 	rest = strings.TrimSpace(rest)
 	switch {
@@ -63,11 +79,13 @@ func (t tokens) check(h http.Header) credential {
 	default:
 		return credentialUnknown
 	}
-	switch {
-	case rest == "":
+	if rest == "" {
 		return credentialNone
-	case !t.has(rest):
+	}
+	known := t.find(rest)
+	if known == nil {
 		return credentialWrong
 	}
+	rw.fields = known.fields
 	return credentialGood
 }

@@ -58,7 +58,7 @@ func (in *Input) serveBulk(rw *answer, req *http.Request) {
 		return
 	}
 	if len(w.items) > 0 || len(refused) > 0 {
-		r, err := in.emit(req.Context(), agent.Batch{Lines: w.items, File: req.RemoteAddr, Refused: refused})
+		r, err := in.emit(req.Context(), agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr, Refused: refused})
 		if err != nil {
 			// A request as a whole, so that clients send all of it again.
 			bulkBusy(rw, excuse(err))

@@ -15,8 +15,10 @@ import (
 // Config of the input. Every limit has a default.
 type Config struct {
 	Listen string         `yaml:"listen" doc:"host:port to listen on; beyond loopback only with tls and tokens" required:"true" example:"127.0.0.1:8088"`
-	Tokens []agent.Secret `yaml:"tokens" doc:"any of these is accepted as Bearer, Splunk or Basic password; none: no authentication"`
+	Tokens []Token        `yaml:"tokens" doc:"any of these is accepted as Bearer, Splunk or Basic password; none: no authentication; each a secret, or a map that gives it a name"`
 	TLS    TLS            `yaml:"tls" doc:"serve TLS"`
+
+	TokenField string `yaml:"token_field" doc:"member in which events get the name of the token that they came with, unless they have it" example:"sender"`
 
 	MaxBody     agent.Bytes    `yaml:"max_body" doc:"largest body, also after decompression"`
 	MaxEvent    agent.Bytes    `yaml:"max_event" doc:"largest event; a larger one is refused alone"`
@@ -36,6 +38,12 @@ type Config struct {
 	HECAck   bool           `yaml:"hec_ack" doc:"answer HEC requests that name a channel with an ackId"`
 
 	IdempotencyWindow agent.Duration `yaml:"idempotency_window" doc:"how long an Idempotency-Key is remembered"`
+}
+
+// A Token lets clients in.
+type Token struct {
+	Name  string       `yaml:"name" doc:"who sends with it, for token_field" example:"firewalls"`
+	Token agent.Secret `yaml:"token" alone:"true" required:"true" doc:"the token"`
 }
 
 // TLS of the listener.
@@ -86,10 +94,18 @@ func (c Config) Validate() error {
 		}
 		bad("listen", "listen on 127.0.0.1, or add "+missing, "%q can be reached from other machines, which needs %s", c.Listen, missing)
 	}
+	named := false
 	for _, t := range c.Tokens {
-		if text := t.Reveal(); text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		named = named || t.Name != ""
+		if text := t.Token.Reveal(); text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			bad("tokens", "", "a token is empty or has white space in it")
 		}
+	}
+	switch {
+	case c.TokenField == "event_id":
+		bad("token_field", "for example sender", "an id is never the same for all events of a token")
+	case c.TokenField != "" && !named:
+		bad("token_field", `for example tokens: [{name: firewalls, token: "${file:/etc/siemd/firewalls.token}"}]`, "no token has a name")
 	}
 	switch {
 	case c.TLS.CertFile != "" && c.TLS.KeyFile == "":

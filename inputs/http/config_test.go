@@ -27,7 +27,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%v, want %s: %s", err, key, message)
 		}
 	}
-	tokens := []agent.Secret{agent.NewSecret("x")}
+	tokens := []Token{{Token: agent.NewSecret("x")}}
 	cert := TLS{CertFile: "c", KeyFile: "k"}
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "127.9.9.9", "[::ffff:127.0.0.1]"} {
 		f("", "", func(c *Config) { c.Listen = host + ":8088" })
@@ -40,8 +40,11 @@ func TestValidate(t *testing.T) {
 	}
 	f("listen", "not host:port", func(c *Config) { c.Listen = "8088" })
 	f("listen", "not host:port", func(c *Config) { c.Listen = "127.0.0.1:" })
-	f("tokens", "empty", func(c *Config) { c.Tokens = []agent.Secret{{}} })
-	f("tokens", "white space", func(c *Config) { c.Tokens = []agent.Secret{agent.NewSecret("a b")} })
+	f("tokens", "empty", func(c *Config) { c.Tokens = []Token{{}} })
+	f("tokens", "white space", func(c *Config) { c.Tokens = []Token{{Token: agent.NewSecret("a b")}} })
+	f("token_field", "no token has a name", func(c *Config) { c.Tokens, c.TokenField = tokens, "sender" })
+	f("token_field", "an id is never", func(c *Config) { c.Tokens, c.TokenField = tokens, "event_id" })
+	f("", "", func(c *Config) { c.Tokens, c.TokenField = []Token{{Name: "a", Token: agent.NewSecret("x")}}, "sender" })
 	f("tls.cert_file", "key_file", func(c *Config) { c.TLS.CertFile = "c" })
 	f("tls.key_file", "cert_file", func(c *Config) { c.TLS.KeyFile = "k" })
 	f("tls.client_ca_file", "need", func(c *Config) { c.TLS.ClientCAFile = "a" })
@@ -57,13 +60,13 @@ func TestConfigIsDecoded(t *testing.T) {
 		t.Fatal("the kind http is not registered")
 	}
 	var n yaml.Node
-	text := "listen: 127.0.0.1:8088\ntokens: [s3cret]\nmax_body: 1MiB\nread_timeout: 5s\ntls: {cert_file: a, key_file: b}\n"
+	text := "listen: 127.0.0.1:8088\ntokens: [s3cret, {name: a, token: other}]\nmax_body: 1MiB\nread_timeout: 5s\ntls: {cert_file: a, key_file: b}\n"
 	if err := yaml.Unmarshal([]byte(text), &n); err != nil {
 		t.Fatal(err)
 	}
 	var ps agent.Problems
 	c := spec.Decode(&ps, n.Content[0], nil).(*Config)
-	if ps.Errors() > 0 || c.MaxBody != 1<<20 || !c.Tokens[0].Equal("s3cret") || c.TLS.KeyFile != "b" || c.IdleTimeout != defaults.IdleTimeout {
+	if ps.Errors() > 0 || c.MaxBody != 1<<20 || !c.Tokens[0].Token.Equal("s3cret") || c.Tokens[1].Name != "a" || !c.Tokens[1].Token.Equal("other") || c.TLS.KeyFile != "b" || c.IdleTimeout != defaults.IdleTimeout {
 		t.Errorf("%+v %v", c, ps.List)
 	}
 }

@@ -60,7 +60,7 @@ func elasticHeader(rw *answer, req *http.Request) {
 }
 
 func (in *Input) elasticAdmit(rw *answer, req *http.Request) bool {
-	if in.tokens.check(req.Header) == credentialGood {
+	if in.tokens.check(rw, req.Header) == credentialGood {
 		return true
 	}
 	rw.Header()["Www-Authenticate"] = []string{`Basic realm="siemd" charset="UTF-8"`, "ApiKey"}

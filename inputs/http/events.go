@@ -35,7 +35,7 @@ func (in *Input) serveEvents(rw *answer, req *http.Request) {
 		// Items are parts of the body and reach, by capacity, as far as it does.
 		w.offsets = append(w.offsets, int64(cap(w.body)-cap(item)))
 	}
-	b, long := in.batch(w, req.RemoteAddr)
+	b, long := in.batch(w, rw, req)
 	key := req.Header.Get("Idempotency-Key")
 	if key == "" {
 		r, err := in.emit(req.Context(), b)
@@ -52,7 +52,7 @@ func (in *Input) admit(rw *answer, req *http.Request) bool {
 		rw.json(http.StatusMethodNotAllowed, problem("want POST"))
 		return false
 	}
-	if in.tokens.check(req.Header) != credentialGood {
+	if in.tokens.check(rw, req.Header) != credentialGood {
 		rw.Header()["Www-Authenticate"] = []string{`Bearer realm="siemd"`}
 		rw.json(http.StatusUnauthorized, problem("the token is missing or wrong"))
 		return false
@@ -72,7 +72,7 @@ func (in *Input) refuse(rw *answer, err error) {
 
 // batch makes a batch of w's items. Those that are too long go to the refused
 // store by their beginning; for the log their line is blank.
-func (in *Input) batch(w *work, file string) (b agent.Batch, long []agent.Refusal) {
+func (in *Input) batch(w *work, rw *answer, req *http.Request) (b agent.Batch, long []agent.Refusal) {
 	most := int(in.config.MaxEvent)
 	for i, item := range w.items {
 		if len(item) <= most {
@@ -87,7 +87,7 @@ func (in *Input) batch(w *work, file string) (b agent.Batch, long []agent.Refusa
 		}
 		w.items[i] = nil
 	}
-	b = agent.Batch{Lines: w.items, File: file, Refused: long}
+	b = agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr, Refused: long}
 	if len(w.offsets) > 0 {
 		// Without an origin they tell where a refused line was, and no more.
 		b.Offsets = w.offsets

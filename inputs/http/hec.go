@@ -75,7 +75,7 @@ func (in *Input) serveHEC(rw *answer, req *http.Request) {
 		hecSay(rw, 16, -1, -1)
 		return
 	}
-	if code := hecDenial[in.tokens.check(req.Header)]; code != 0 {
+	if code := hecDenial[in.tokens.check(rw, req.Header)]; code != 0 {
 		hecSay(rw, code, -1, -1)
 		return
 	}
@@ -127,7 +127,7 @@ func (in *Input) takeEnvelopes(rw *answer, req *http.Request, w *work, channel s
 		hecSay(rw, 5, -1, -1)
 		return
 	}
-	b := agent.Batch{Lines: w.items, File: req.RemoteAddr}
+	b := agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr}
 	if bad.refused.Text != nil {
 		b.Refused = []agent.Refusal{bad.refused}
 	}

@@ -49,5 +49,5 @@ func (in *Input) takeRaw(rw *answer, req *http.Request, w *work, channel string)
 		hecSay(rw, 5, -1, -1)
 		return
 	}
-	in.takeHEC(rw, req, agent.Batch{Lines: w.items, File: req.RemoteAddr}, badObject{}, channel)
+	in.takeHEC(rw, req, agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr}, badObject{}, channel)
 }

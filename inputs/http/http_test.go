@@ -44,7 +44,7 @@ func startSink(t testing.TB, sink agent.Sink, change func(*Config)) *rig {
 	t.Helper()
 	c := defaults
 	c.Listen = "127.0.0.1:0"
-	c.Tokens = []agent.Secret{agent.NewSecret("old"), agent.NewSecret("T0K")}
+	c.Tokens = []Token{{Token: agent.NewSecret("old")}, {Token: agent.NewSecret("T0K")}}
 	if change != nil {
 		change(&c)
 	}

@@ -53,7 +53,7 @@ func New(c Config, env agent.Env) (*Input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
 	}
-	in := &Input{config: c, env: env, tokens: newTokens(c.Tokens), acks: newAcks()}
+	in := &Input{config: c, env: env, tokens: newTokens(c), acks: newAcks()}
 	in.door = newDoor(ln, c, env)
 	in.door.tls = config
 	in.state.log = env.Log

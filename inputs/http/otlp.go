@@ -16,7 +16,7 @@ func (in *Input) serveOTLP(rw *answer, req *http.Request) {
 		rw.Header()["Allow"] = []string{"POST"}
 		rw.json(http.StatusMethodNotAllowed, otlpStatus("want POST"))
 		return
-	case in.tokens.check(req.Header) != credentialGood:
+	case in.tokens.check(rw, req.Header) != credentialGood:
 		rw.Header()["Www-Authenticate"] = []string{`Bearer realm="siemd"`}
 		rw.json(http.StatusUnauthorized, otlpStatus("the token is missing or wrong"))
 		return
@@ -52,7 +52,7 @@ func (in *Input) serveOTLP(rw *answer, req *http.Request) {
 		rw.json(http.StatusOK, []byte("{}")) // an empty request is a success
 		return
 	}
-	b, long := in.batch(w, req.RemoteAddr)
+	b, long := in.batch(w, rw, req)
 	r, err := in.emit(req.Context(), b)
 	if err != nil {
 		rw.again(http.StatusServiceUnavailable, otlpStatus(excuse(err)))

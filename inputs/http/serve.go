@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/adrian207/siemd/agent"
 	cjson "github.com/adrian207/siemd/codecs/json"
 )
 
@@ -85,6 +86,7 @@ func resultOf(status int) string {
 type answer struct {
 	http.ResponseWriter
 	status int
+	fields []agent.Field // what the events of its request get
 }
 
 // Unwrap lets http.ResponseController through.

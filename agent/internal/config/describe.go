@@ -18,7 +18,7 @@ import (
 type Key struct {
 	Name     string
 	Kind     string // string, text, bool, number, duration, size, portion, severity, secret, list, map, keys, words, any
-	Item     string // of a list of scalars or a map: the kind of its values
+	Item     string // of a list of scalars or a map: the kind of its values; with Keys: of a value in place of an item's map
 	Doc      string
 	Default  string // as YAML; empty: none
 	OneOf    []string
@@ -151,6 +151,9 @@ func (k *Key) fill(v reflect.Value) {
 		k.Kind = "list"
 		if e := v.Type().Elem(); e.Kind() == reflect.Struct && !reflect.PointerTo(e).Implements(textType) && e != nodeType {
 			k.Keys = describe(reflect.New(e).Elem())
+			if i, ok := agent.Alone(e); ok {
+				k.Item = kindOfValue(reflect.New(e).Elem().Field(i))
+			}
 		} else {
 			k.Item = kindOfValue(reflect.New(e).Elem())
 		}

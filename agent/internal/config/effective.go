@@ -118,8 +118,12 @@ func (p *printer) key(name string, v, d reflect.Value, path string, depth int) {
 	case v.Kind() == reflect.Slice && hasKeys(v.Type().Elem()):
 		p.add(depth, name+":", same)
 		for i := range v.Len() {
-			at := len(p.lines)
-			p.keys(v.Index(i), reflect.Value{}, fmt.Sprintf("%s.%d.", path, i), depth+2)
+			at, item := len(p.lines), fmt.Sprintf("%s.%d", path, i)
+			if text, ok := p.alone(v.Index(i), item); ok {
+				p.add(depth+1, "- "+text, false)
+				continue
+			}
+			p.keys(v.Index(i), reflect.Value{}, item+".", depth+2)
 			if at < len(p.lines) {
 				text := []byte(p.lines[at].Text)
 				text[2*depth+2] = '-'
@@ -129,6 +133,24 @@ func (p *printer) key(name string, v, d reflect.Value, path string, depth int) {
 		return
 	}
 	p.add(depth, name+": "+p.value(v, path), same)
+}
+
+// alone is the value of a struct of which nothing else was given, if it can stand for it.
+func (p *printer) alone(v reflect.Value, path string) (text string, ok bool) {
+	i, ok := agent.Alone(v.Type())
+	if !ok {
+		return "", false
+	}
+	only := reflect.New(v.Type()).Elem()
+	only.Field(i).Set(v.Field(i))
+	if !reflect.DeepEqual(only.Interface(), v.Interface()) {
+		return "", false
+	}
+	name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+	if _, ok := p.refs[path+"."+name]; ok {
+		path += "." + name
+	}
+	return p.value(v.Field(i), path), true
 }
 
 // hasKeys reports whether a type is written as a map of known keys.

@@ -41,6 +41,7 @@ identity: {vendor: "${env:CANARY_HOST}"}
 api: {listen: ["127.0.0.1:0"], tokens: [{name: a, token: "${env:CANARY_TOKEN}"}, {name: b, token: canary-literal}]}
 inputs:
   with.dot: {type: tail, paths: [/a, "/b/${env:CANARY_PW}/*.log"], fields: {x: "${env:CANARY_PW}", where: plain}}
+  h: {type: http, listen: "127.0.0.1:18088", tokens: ["${env:CANARY_TOKEN}", canary-literal, {name: somebody, token: "${env:CANARY_TOKEN}"}, {name: else, token: canary-literal}], token_field: sender}
 outputs:
   s: {type: splunk, endpoint: "https://${env:CANARY_HOST}:8088", token: "${env:NO_SUCH:-canary-default}", index: "${env:CANARY_INDEX}", fields: {k: "${env:CANARY_INDEX}"}}
   h: {type: http, endpoint: "https://siem.example.com/", proxy: "http://me:canary-proxy@proxy.example.com:3128", headers: {X-Key: "a ${env:CANARY_PW} b"}, auth: {type: bearer, token: canary-bearer}}
@@ -52,7 +53,7 @@ outputs:
 	}
 	for _, want := range []string{
 		`index: "${env:CANARY_INDEX}"`, `"https://${env:CANARY_HOST}:8088"`, `token: "${env:CANARY_TOKEN}"`, `paths: [/a, "/b/${env:CANARY_PW}/*.log"]`,
-		`token: ***`, `with.dot: # `, "type: splunk", "max_events: 2000", `- name: a`, `fields: {where: "plain", x: "${env:CANARY_PW}"}`,
+		`token: ***`, `with.dot: # `, "type: splunk", "max_events: 2000", `- name: a`, `- "${env:CANARY_TOKEN}"`, `- ***`, `- name: somebody`, `token_field: sender`, `fields: {where: "plain", x: "${env:CANARY_PW}"}`,
 	} {
 		if !strings.Contains(strings.ReplaceAll(text, `"***"`, "***"), want) {
 			t.Errorf("%s is missing", want)

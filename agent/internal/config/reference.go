@@ -92,6 +92,8 @@ func kindWords(k Key) string {
 		return "size or share"
 	case "list":
 		switch {
+		case len(k.Keys) > 0 && k.Item == "secret":
+			return "list of secrets or maps"
 		case len(k.Keys) > 0:
 			return "list of maps"
 		case k.Item == "secret":

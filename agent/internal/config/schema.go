@@ -89,6 +89,9 @@ func property(k Key) map[string]any {
 		item := scalar(k.Item, k.OneOf)
 		if len(k.Keys) > 0 {
 			item = object(k.Keys)
+			if k.Item != "" {
+				item = map[string]any{"anyOf": []any{item, scalar(k.Item, nil)}}
+			}
 		}
 		p = map[string]any{"anyOf": []any{map[string]any{"type": "array", "items": item}, item}} // one may stand for a list of one
 	case "map":

@@ -22,13 +22,7 @@ type Common struct {
 }
 
 // Fields are static members of events, sorted by name.
-type Fields []Field
-
-// A Field is one of them. Member is its JSON, name and value.
-type Field struct {
-	Name   string
-	Member []byte
-}
+type Fields []agent.Field
 
 // DecodeNode takes a map of any values.
 func (f *Fields) DecodeNode(ps *agent.Problems, n *yaml.Node) {
@@ -46,7 +40,7 @@ func (f *Fields) DecodeNode(ps *agent.Problems, n *yaml.Node) {
 		case key.Value == "event_id":
 			ps.Add(key, "leave it out: siemd derives one for events that have none", "an id is never the same for all events")
 			continue
-		case slices.ContainsFunc(list, func(f Field) bool { return f.Name == key.Value }):
+		case slices.ContainsFunc(list, func(f agent.Field) bool { return f.Name == key.Value }):
 			ps.Add(key, "keep one of them", "key %q is given twice", key.Value)
 			continue
 		}
@@ -55,9 +49,9 @@ func (f *Fields) DecodeNode(ps *agent.Problems, n *yaml.Node) {
 			ps.Add(value, "", "%s", err)
 			continue
 		}
-		list = append(list, Field{Name: key.Value, Member: member})
+		list = append(list, agent.Field{Name: key.Value, Member: member})
 	}
-	slices.SortFunc(list, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b agent.Field) int { return strings.Compare(a.Name, b.Name) })
 	*f = list
 }
 

@@ -16,11 +16,12 @@ import (
 const DefaultMaxSize = 64 << 20
 
 // A Preparer makes events of raw lines for one input. It is used by one
-// goroutine at a time. Its fields are not changed once it is in use.
+// goroutine at a time. But for Fields nothing is changed once it is in use.
 type Preparer struct {
 	Input    string
 	Common   Common
 	MaxSize  int            // of an event in bytes; 0: DefaultMaxSize
+	Fields   []agent.Field  // of the batch; they come before Common.Fields
 	Identity agent.Identity // product and version of formatted records; zero: the default
 
 	scanner scanner
@@ -28,7 +29,8 @@ type Preparer struct {
 	src     []byte    // what doc's spans are parts of
 	bufs    [2][]byte // texts that had to change, in turns
 	scratch []byte    // id, type and source that stand escaped in the body
-	present []bool    // by static field
+	static  []agent.Field // those of the batch and of the config
+	present []bool        // by static field
 }
 
 // Prepare makes e of line. From origin, offset and the line itself the id of an
@@ -56,7 +58,7 @@ func (p *Preparer) Prepare(e *agent.Event, line []byte, origin string, offset, n
 	if p.doc.rawKeys {
 		p.format(&notes)
 	}
-	if len(p.Common.Fields) > 0 {
+	if len(p.Common.Fields)+len(p.Fields) > 0 {
 		p.addFields(&notes)
 	}
 	e.ID = p.text(slotID)
@@ -214,9 +216,23 @@ func (p *Preparer) format(notes *Notes) {
 	}
 }
 
+// fields are the static ones. A name that the batch has counts once.
+func (p *Preparer) fields() []agent.Field {
+	if len(p.Fields) == 0 {
+		return p.Common.Fields
+	}
+	p.static = append(p.static[:0], p.Fields...)
+	for _, f := range p.Common.Fields {
+		if !slices.ContainsFunc(p.Fields, func(b agent.Field) bool { return b.Name == f.Name }) {
+			p.static = append(p.static, f)
+		}
+	}
+	return p.static
+}
+
 // addFields adds the static fields that the event lacks at its end.
 func (p *Preparer) addFields(notes *Notes) {
-	fields := p.Common.Fields
+	fields := p.fields()
 	p.present = slices.Grow(p.present[:0], len(fields))[:len(fields)]
 	clear(p.present)
 	missing := len(fields)

@@ -109,6 +109,26 @@ func TestPrepareMakesTheSameIDForTheSameLine(t *testing.T) {
 	made(`{"x":1}`, "f", 0) // a field that is there already, and an id that is not
 }
 
+// TestFieldsOfTheBatch: they come first, a name counts once, and what the event has stays.
+func TestFieldsOfTheBatch(t *testing.T) {
+	p := Preparer{Common: Common{Fields: Fields{{Name: "site", Member: []byte(`"site":"b"`)}, {Name: "sender", Member: []byte(`"sender":"config"`)}}}}
+	f := func(line, want string, fields ...agent.Field) {
+		t.Helper()
+		p.Fields = fields
+		var e agent.Event
+		if _, refusal := p.Prepare(&e, []byte(line), "", 0, received); refusal != nil || string(e.Body) != want {
+			t.Errorf("%s is %s, %v, want %s", line, e.Body, refusal, want)
+		}
+	}
+	sender := agent.Field{Name: "sender", Member: []byte(`"sender":"batch"`)}
+	f(`{"event_id":"1"}`, `{"event_id":"1","sender":"batch","site":"b"}`, sender)
+	f(`{"event_id":"1","sender":"own"}`, `{"event_id":"1","sender":"own","site":"b"}`, sender)
+	f(`{"event_id":"1"}`, `{"event_id":"1","site":"b","sender":"config"}`)
+	p.Common.Fields = nil
+	f(`{"event_id":"1"}`, `{"event_id":"1","sender":"batch"}`, sender)
+	f(`{"event_id":"1"}`, `{"event_id":"1"}`)
+}
+
 func TestPrepareRefuses(t *testing.T) {
 	f := func(line, reason string) {
 		t.Helper()

@@ -146,6 +146,7 @@ type counts struct {
 func (s *Sink) fill(chunk *wal.Chunk, p *Preparer, b *agent.Batch, c *counts) (refusals []agent.Refusal) {
 	now := s.o.Now().UnixNano()
 	var e agent.Event
+	p.Fields = b.Fields
 	for i, line := range b.Lines {
 		if isBlank(line) {
 			continue
