@@ -14,9 +14,9 @@ import (
 
 // Config of the input. Every limit has a default.
 type Config struct {
-	Listen string         `yaml:"listen" doc:"host:port to listen on; beyond loopback only with tls and tokens" required:"true" example:"127.0.0.1:8088"`
-	Tokens []Token        `yaml:"tokens" doc:"any of these is accepted as Bearer, Splunk or Basic password; none: no authentication; each a secret, or a map that gives it a name"`
-	TLS    TLS            `yaml:"tls" doc:"serve TLS"`
+	Listen string  `yaml:"listen" doc:"host:port to listen on; beyond loopback only with tls and tokens" required:"true" example:"127.0.0.1:8088"`
+	Tokens []Token `yaml:"tokens" doc:"any of these is accepted as Bearer, Splunk or Basic password; none: no authentication; each a secret, or a map that gives it a name"`
+	TLS    TLS     `yaml:"tls" doc:"serve TLS"`
 
 	TokenField string `yaml:"token_field" doc:"member in which events get the name of the token that they came with, unless they have it" example:"sender"`
 

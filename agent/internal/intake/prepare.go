@@ -26,9 +26,9 @@ type Preparer struct {
 
 	scanner scanner
 	doc     doc
-	src     []byte    // what doc's spans are parts of
-	bufs    [2][]byte // texts that had to change, in turns
-	scratch []byte    // id, type and source that stand escaped in the body
+	src     []byte        // what doc's spans are parts of
+	bufs    [2][]byte     // texts that had to change, in turns
+	scratch []byte        // id, type and source that stand escaped in the body
 	static  []agent.Field // those of the batch and of the config
 	present []bool        // by static field
 }
