@@ -177,8 +177,7 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 
 	dst = append(dst, `,"event":{`...)
 	if len(e.ID) > 0 {
-		dst = append(dst, `"id":`...)
-		dst = append(fields.AppendString(dst, e.ID), ',')
+		dst = append(fields.AppendString(append(dst, `"id":`...), e.ID), ',')
 	}
 	if w := wordsOf(e.Type); w < len(words)-1 {
 		dst = append(dst, c.known[w][min(e.Severity, agent.Critical)]...)
@@ -197,7 +196,21 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 	}
 	dst = append(dst, '}')
 
-	dst = c.appendHost(dst, e, &f)
+	source, size := 0, 0 // where the source stands as a JSON string
+	if len(e.Source) > 0 {
+		dst = append(dst, `,"host":{"id":`...)
+		source = len(dst)
+		dst = fields.AppendString(dst, e.Source)
+		size = len(dst) - source
+		if f.Kind == fields.Risk {
+			dst = c.appendRisk(dst, &f)
+		}
+		dst = append(dst, '}')
+	} else if f.Kind == fields.Risk {
+		var host list
+		dst, host = begin(dst, `"host":{`)
+		dst = host.end(c.appendRisk(dst, &f), '}')
+	}
 	if f.Detector != nil {
 		dst = append(dst, `,"rule":{"name":`...)
 		dst = append(f.Detector.AppendJSON(dst), '}')
@@ -207,7 +220,7 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 	}
 	if len(e.Source) > 0 {
 		dst = append(dst, `,"related":{"hosts":[`...)
-		dst = append(fields.AppendString(dst, e.Source), "]}"...)
+		dst = append(append(dst, dst[source:source+size]...), ']', '}')
 	}
 	if !own {
 		dst = append(dst, `,"tags":["`+route.Flag+`"]`...)
@@ -217,25 +230,17 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendHost appends who the event is about and, of a risk assessment, the risk.
-func (c *Codec) appendHost(dst []byte, e *agent.Event, f *fields.Fields) []byte {
-	dst, host := begin(dst, `"host":{`)
-	if len(e.Source) > 0 {
-		dst = fields.AppendString(append(dst, `"id":`...), e.Source)
+// appendRisk appends the risk that a risk assessment found to its host.
+func (c *Codec) appendRisk(dst []byte, f *fields.Fields) []byte {
+	dst, risk := begin(dst, `"risk":{`)
+	if f.RiskLevel != nil {
+		dst = append(dst, `"calculated_level":`...)
+		level := len(dst)
+		dst = f.RiskLevel.AppendJSON(dst)
+		capitalise(dst[level:])
 	}
-	if f.Kind == fields.Risk {
-		var risk list
-		dst, risk = begin(dst, `"risk":{`)
-		if f.RiskLevel != nil {
-			dst = append(dst, `"calculated_level":`...)
-			level := len(dst)
-			dst = f.RiskLevel.AppendJSON(dst)
-			capitalise(dst[level:])
-		}
-		dst = c.number(dst, `"calculated_score":`, f.RiskScore)
-		dst = risk.end(dst, '}')
-	}
-	return host.end(dst, '}')
+	dst = c.number(dst, `"calculated_score":`, f.RiskScore)
+	return risk.end(dst, '}')
 }
 
 // capitalise makes "high" and "HIGH" "High", as ECS writes levels of risk. Other text stays.

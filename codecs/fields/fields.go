@@ -60,90 +60,13 @@ type Fields struct {
 	Mitre Mitre // mitre_attack
 }
 
-// Read fills f from e, whatever f held before. Members of a type other than
+// Read fills f, which is zero, from e. A member that occurs again
+// replaces the first. Members of a type other than
 // their container's own (an "anomaly" that is a string, say) are ignored.
 func (f *Fields) Read(e *agent.Event) {
-	*f = Fields{Kind: KindOf(e.Type)}
+	f.Kind = KindOf(e.Type)
 	if i := skipSpace(e.Body, 0); i < len(e.Body) && e.Body[i] == '{' {
-		f.members(e.Body, i, top)
-	}
-}
-
-// set notes a member of g. A member that occurs again replaces the first.
-func (f *Fields) set(g group, key []byte, raw []byte) {
-	v := present(raw)
-	switch g {
-	case top:
-		switch string(key) {
-		case "title":
-			f.Title = v
-		case "description":
-			f.Description = v
-		case "recommendations":
-			f.Recommendations = v
-		case "risk_factors":
-			f.RiskFactors = v
-		case "mitre_attack":
-			f.Mitre.read(v)
-		}
-	case anomaly:
-		switch string(key) {
-		case "type":
-			f.AnomalyType = v
-		case "score":
-			f.AnomalyScore = v
-		case "confidence":
-			f.Confidence = v
-		}
-	case detection:
-		switch string(key) {
-		case "method":
-			f.Method = v
-		case "detector":
-			f.Detector = v
-		}
-	case risk:
-		switch string(key) {
-		case "total_score":
-			f.RiskScore = v
-		case "level":
-			f.RiskLevel = v
-		case "previous_score":
-			f.PreviousScore = v
-		case "score_change":
-			f.ScoreChange = v
-		}
-	case components:
-		switch string(key) {
-		case "security_posture":
-			f.SecurityPosture = v
-		case "compliance":
-			f.ComplianceComponent = v
-		case "vulnerability":
-			f.Vulnerability = v
-		case "behavior":
-			f.Behaviour = v
-		}
-	case compliance:
-		switch string(key) {
-		case "is_compliant":
-			f.IsCompliant = v
-		case "score":
-			f.ComplianceScore = v
-		case "policies_total":
-			f.PoliciesTotal = v
-		case "policies_passed":
-			f.PoliciesPassed = v
-		case "policies_failed":
-			f.PoliciesFailed = v
-		}
-	case violations:
-		switch string(key) {
-		case "critical_policies":
-			f.CriticalPolicies = v
-		}
-	case mitre:
-		f.Mitre.set(key, v)
+		f.scan(e.Body, i+1)
 	}
 }
 
@@ -201,7 +124,7 @@ func TypeOf(e *agent.Event) []byte {
 
 // present is v, or nil if it counts as absent.
 func present(v []byte) Value {
-	if json.IsAbsent(v) {
+	if len(v) <= len("null") && json.IsAbsent(v) {
 		return nil
 	}
 	return v

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,60 @@ func TestRead(t *testing.T) {
 		f.Read(&agent.Event{Type: []byte("anomaly"), Body: []byte(tt.body)})
 		if got := show(&f); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.body, got, tt.want)
+		}
+	}
+}
+
+// Keys are recognised in two ways, by how they are written: both know the same.
+func TestKeysMeanTheSameHoweverTheyAreWritten(t *testing.T) {
+	for object, members := range map[string]string{
+		"":                "title description recommendations risk_factors mitre_attack event_id event_type source severity timestamp other",
+		"anomaly":         "type score confidence baseline",
+		"detection":       "method detector",
+		"risk":            "total_score level previous_score score_change",
+		"risk_components": "security_posture compliance vulnerability behavior",
+		"compliance":      "is_compliant score policies_total policies_passed policies_failed",
+		"violations":      "critical_policies",
+		"mitre_attack":    "tactic tactic_name technique technique_name sub_technique subtechnique sub_technique_name subtechnique_name",
+		"other":           "title score tactic",
+	} {
+		for _, m := range strings.Fields(members) {
+			write := func(escape bool, space, after string) fields.Fields {
+				quote := func(key string) string {
+					if escape {
+						key = fmt.Sprintf(`\u%04x`, key[0]) + key[1:]
+					}
+					return space + `"` + key + `"` + space + ":" + space
+				}
+				inner := quote(m) + `["a","b"]` + space
+				if object != "" {
+					inner = quote(object) + "{" + inner + "}" + space
+				}
+				body := "{" + inner + after + "}"
+				if !json.Valid([]byte(body)) {
+					t.Fatal(body)
+				}
+				var f fields.Fields
+				f.Read(&agent.Event{Body: []byte(body)})
+				return f
+			}
+			const after = `,"title":"a","other":{"title":"b","anomaly":{"score":[{"}":"]"}]}},"description":"c"`
+			want := fmt.Sprintf("%v", write(true, " \t", ""))
+			for _, space := range []string{"", " "} {
+				if got := fmt.Sprintf("%v", write(false, space, "")); got != want {
+					t.Errorf("%s.%s with %q: %s, want %s", object, m, space, got, want)
+				}
+				f, slow := write(false, space, after), write(true, space, after)
+				if got, want := fmt.Sprintf("%v", f), fmt.Sprintf("%v", slow); got != want || string(f.Title) != `"a"` || string(f.Description) != `"c"` {
+					t.Errorf("%s.%s with %q: %s, want %s", object, m, space, got, want)
+				}
+			}
+			var none fields.Fields
+			known := want != fmt.Sprintf("%v", none)
+			unknown := slices.Contains(strings.Fields("event_id event_type source severity timestamp other baseline"), m)
+			if wanted := object != "other" && !unknown; known != wanted {
+				t.Errorf("%s.%s: read: %v", object, m, known)
+			}
 		}
 	}
 }

@@ -26,26 +26,30 @@ func (m *Mitre) read(v []byte) {
 		return
 	}
 	json.Walk(v, func(key, v []byte) bool {
-		m.set(key, present(v))
+		if to := m.named(key); to != nil {
+			*to = present(v)
+		}
 		return true
 	})
 }
 
-func (m *Mitre) set(key []byte, v Value) {
+// named is where the member called key goes to, or nil.
+func (m *Mitre) named(key []byte) *Value {
 	switch string(key) {
 	case "tactic":
-		m.Tactic = v
+		return &m.Tactic
 	case "tactic_name":
-		m.TacticName = v
+		return &m.TacticName
 	case "technique":
-		m.Technique = v
+		return &m.Technique
 	case "technique_name":
-		m.TechniqueName = v
+		return &m.TechniqueName
 	case "sub_technique", "subtechnique":
-		m.SubTechnique = v
+		return &m.SubTechnique
 	case "sub_technique_name", "subtechnique_name":
-		m.SubTechniqueName = v
+		return &m.SubTechniqueName
 	}
+	return nil
 }
 
 // IsZero reports whether the event names nothing of ATT&CK.

@@ -11,179 +11,171 @@ import (
 // once: an object with members of interest is entered instead of being
 // skipped. On other bytes it stops early, and what it found by then stays.
 
-// A group is an object whose members are looked at.
-type group uint8
+// longest is the size of the longest text that scan compares keys with.
+const longest = len(`"risk_components":`)
 
-const (
-	none group = iota
-	top
-	anomaly
-	detection
-	risk
-	components
-	compliance
-	violations
-	mitre
-)
-
-// members reads the object that opens at i and returns the index behind it.
-func (f *Fields) members(b []byte, i int, g group) int {
-	for i++; ; i++ {
+// scan reads the members of the object whose inside begins at i.
+//
+// The most frequent keys are compared with as they are written nearly always,
+// without white space and escapes. That is faster than looking for the closing
+// quote, since the processor goes on to the value without having to wait for its place.
+func (f *Fields) scan(b []byte, i int) {
+	g := top
+members:
+	for {
 		i = skipSpace(b, i)
-		if i >= len(b) || b[i] != '"' {
-			return i + 1 // the end of an empty object, or no JSON
-		}
-		end, escaped := closing(b, i+1)
-		if end >= len(b) {
-			return end
-		}
-		key := b[i+1 : end]
-		if escaped {
-			key = json.Unquote(nil, b[i:end+1])
-		}
-		i = skipSpace(b, end+1)
-		if i >= len(b) || b[i] != ':' {
-			return len(b)
-		}
-		start := skipSpace(b, i+1)
-		if start >= len(b) {
-			return len(b)
-		}
-		switch c := b[start]; {
-		case c == '"':
-			i = stringEnd(b, start)
-			f.set(g, key, b[start:i])
-		case c == '{' && inside(g, key) != none:
-			i = f.members(b, start, inside(g, key))
-		default:
-			i = valueEnd(b, start)
-			f.set(g, key, b[start:i])
-		}
-		i = skipSpace(b, i)
-		if i >= len(b) || b[i] != ',' {
-			return i + 1
-		}
-	}
-}
-
-// inside is the group that a member of g opens.
-func inside(g group, key []byte) group {
-	if g != top {
-		return none
-	}
-	switch string(key) {
-	case "anomaly":
-		return anomaly
-	case "detection":
-		return detection
-	case "risk":
-		return risk
-	case "risk_components":
-		return components
-	case "compliance":
-		return compliance
-	case "violations":
-		return violations
-	case "mitre_attack":
-		return mitre
-	}
-	return none
-}
-
-// skipSpace is the index of the first byte from i on that is no white space.
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && b[i] <= ' ' {
-		i++
-	}
-	return i
-}
-
-// closing is the index of the quote that closes the string whose text begins
-// at i, or len(b), and whether there are escapes before it.
-func closing(b []byte, i int) (end int, escaped bool) {
-	const quotes, slashes = '"' * lows, '\\' * lows
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		q, s := x^quotes, x^slashes
-		m := ((q-lows)&^q | (s-lows)&^s) & highs
-		if m == 0 {
-			i += 8
-			continue
-		}
-		// The lowest bit set is exact; a borrow can spoil only those above it.
-		i += bits.TrailingZeros64(m) / 8
-		if b[i] == '"' {
-			return i, escaped
-		}
-		escaped = true
-		i += 2
-	}
-	for ; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			return i, escaped
-		case '\\':
-			escaped = true
-			i++
-		}
-	}
-	return len(b), escaped
-}
-
-// stringEnd is the index behind the string that opens at i. It is closing for
-// those who need not know of escapes, and so looks at quotes only.
-func stringEnd(b []byte, i int) int {
-	const quotes = '"' * lows
-	for i++; i < len(b); {
-		if i+8 <= len(b) {
-			q := binary.LittleEndian.Uint64(b[i:]) ^ quotes
-			m := (q - lows) &^ q & highs
-			if m == 0 {
-				i += 8
-				continue
-			}
-			i += bits.TrailingZeros64(m) / 8
-		}
-		if b[i] == '"' && !isEscaped(b, i) {
-			return i + 1
-		}
-		i++
-	}
-	return len(b)
-}
-
-// isEscaped reports whether an odd number of backslashes precedes i.
-func isEscaped(b []byte, i int) bool {
-	n := 0
-	for n < i && b[i-1-n] == '\\' {
-		n++
-	}
-	return n%2 == 1
-}
-
-// valueEnd is the index behind the value that begins at i.
-func valueEnd(b []byte, i int) int {
-	switch b[i] {
-	case '"':
-		return stringEnd(b, i)
-	case '{', '[':
-		depth := 0
-		for ; i < len(b); i++ {
-			switch b[i] {
-			case '"':
-				i = stringEnd(b, i) - 1
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return i + 1
+		var to *Value
+		in := none
+		n := 0
+		if len(b)-i >= longest {
+			switch key := (*[longest]byte)(b[i:]); g {
+			case top:
+				switch key[1] {
+				case 'a':
+					if string(key[:10]) == `"anomaly":` {
+						n, in = 10, anomaly
+					}
+				case 'c':
+					if string(key[:13]) == `"compliance":` {
+						n, in = 13, compliance
+					}
+				case 'd':
+					if string(key[:12]) == `"detection":` {
+						n, in = 12, detection
+					} else if string(key[:14]) == `"description":` {
+						n, to = 14, &f.Description
+					}
+				case 'e':
+					if string(key[:13]) == `"event_type":` {
+						n = 13
+					} else if string(key[:11]) == `"event_id":` {
+						n = 11
+					}
+				case 'm':
+					if string(key[:15]) == `"mitre_attack":` {
+						n, in = 15, mitre
+					}
+				case 'r':
+					if string(key[:7]) == `"risk":` {
+						n, in = 7, risk
+					} else if string(key[:18]) == `"risk_components":` {
+						n, in = 18, components
+					}
+				case 's':
+					if string(key[:9]) == `"source":` {
+						n = 9
+					} else if string(key[:11]) == `"severity":` {
+						n = 11
+					}
+				case 't':
+					if string(key[:8]) == `"title":` {
+						n, to = 8, &f.Title
+					} else if string(key[:12]) == `"timestamp":` {
+						n = 12
+					}
+				case 'v':
+					if string(key[:13]) == `"violations":` {
+						n, in = 13, violations
+					}
+				}
+			case anomaly:
+				if string(key[:7]) == `"type":` {
+					n, to = 7, &f.AnomalyType
+				} else if string(key[:8]) == `"score":` {
+					n, to = 8, &f.AnomalyScore
+				} else if string(key[:13]) == `"confidence":` {
+					n, to = 13, &f.Confidence
+				}
+			case detection:
+				if string(key[:9]) == `"method":` {
+					n, to = 9, &f.Method
+				} else if string(key[:11]) == `"detector":` {
+					n, to = 11, &f.Detector
+				}
+			case mitre:
+				if string(key[:9]) == `"tactic":` {
+					n, to = 9, &f.Mitre.Tactic
+				} else if string(key[:12]) == `"technique":` {
+					n, to = 12, &f.Mitre.Technique
 				}
 			}
 		}
-		return len(b)
+		if i += n; n == 0 && i < len(b) && b[i] != '}' {
+			i, to, in = f.search(g, b, i)
+		}
+		i = skipSpace(b, i)
+		if i >= len(b) {
+			return
+		}
+
+		start := i
+		switch c := b[i]; {
+		case c == '"':
+			// stringEnd, in place: most of an event is strings.
+			i++
+			for i+8 <= len(b) {
+				if m := equal(binary.LittleEndian.Uint64(b[i:]), '"'*lows); m != 0 {
+					i += bits.TrailingZeros64(m) / 8
+					break
+				}
+				i += 8
+			}
+			if i < len(b) && b[i] == '"' && b[i-1] != '\\' {
+				i++
+			} else {
+				i = stringEnd(b, start)
+			}
+		case c == '{' && in != none:
+			g = in // none of whose members is a group
+			i++
+			continue
+		case c == '{' || c == '[':
+			i = compositeEnd(b, i)
+		default: // of an empty object it is the end, and nothing is skipped
+			i = scalarEnd(b, i)
+		}
+		if to != nil {
+			*to = present(b[start:i])
+		} else if in == mitre {
+			f.Mitre.read(present(b[start:i]))
+		}
+
+		for {
+			i = skipSpace(b, i)
+			switch {
+			case i >= len(b):
+				return
+			case b[i] == ',':
+				i++
+				continue members
+			case b[i] != '}' || g == top:
+				return
+			}
+			i++
+			g = top
+		}
 	}
-	for i < len(b) && b[i] > ' ' && b[i] != ',' && b[i] != '}' && b[i] != ']' {
-		i++
+}
+
+// search tells what the key that opens at i stands for, however it is written.
+// start is where the value begins, white space aside, or len(b).
+func (f *Fields) search(g group, b []byte, i int) (start int, to *Value, in group) {
+	end, escaped := closing(b, i+1)
+	if b[i] != '"' || end >= len(b) {
+		return len(b), nil, none
 	}
-	return i
+	key := b[i+1 : end]
+	if escaped {
+		key = json.Unquote(nil, b[i:end+1])
+	}
+	if i = end + 1; i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	if i >= len(b) || b[i] != ':' {
+		return len(b), nil, none
+	}
+	if len(key) <= longestName {
+		to, in = f.named(g, key)
+	}
+	return i + 1, to, in
 }

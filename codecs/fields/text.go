@@ -97,11 +97,37 @@ func special(x, as, bs, cs uint64) bool {
 
 // AppendString appends text as a JSON string.
 func AppendString(dst, text []byte) []byte {
-	if IsClean(text, '"', '\\', 0) && IsASCII(text) {
+	if isPlain(text) {
 		dst = append(append(dst, '"'), text...)
 		return append(dst, '"')
 	}
 	return json.AppendString(dst, text)
+}
+
+// isPlain reports whether text stands in a JSON string as it is and is ASCII.
+func isPlain(text []byte) bool {
+	if len(text) >= 8 {
+		odd := uint64(0)
+		for i := 0; i+8 < len(text); i += 8 {
+			odd |= strange(binary.LittleEndian.Uint64(text[i:]))
+		}
+		// The last word overlaps the one before.
+		return (odd|strange(binary.LittleEndian.Uint64(text[len(text)-8:])))&highs == 0
+	}
+	for _, c := range text {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// strange sets a top bit if one of the bytes of x is a control character, a
+// quote, a backslash, or beyond ASCII.
+func strange(x uint64) uint64 {
+	// DEL and what is beyond have the top bit set after adding one; the others
+	// borrow into it. A carry or borrow into a neighbour comes only from a byte that is strange itself.
+	return x | (x + lows) | (x - ' '*lows) | ((x ^ '"'*lows) - lows) | ((x ^ '\\'*lows) - lows)
 }
 
 // AppendInside appends text as the inside of a JSON string, without the quotes.

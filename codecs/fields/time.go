@@ -15,12 +15,10 @@ const (
 func AppendISO(dst []byte, ns int64) []byte {
 	sec, ms := split(ns)
 	year, month, day := civil(sec / daySec)
-	sec %= daySec
-	return append(dst,
-		digit(year/1000), digit(year/100), digit(year/10), digit(year), '-',
-		digit(month/10), digit(month), '-', digit(day/10), digit(day), 'T',
-		digit(sec/36000), digit(sec/3600%10), ':', digit(sec/600%6), digit(sec/60), ':', digit(sec/10%6), digit(sec), '.',
-		digit(ms/100), digit(ms/10), digit(ms), 'Z')
+	c, y, m, d := pair(year/100), pair(year), pair(month), pair(day)
+	hh, mm, ss := clock(sec % daySec)
+	return append(dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', d[0], d[1],
+		'T', hh[0], hh[1], ':', mm[0], mm[1], ':', ss[0], ss[1], '.', digit(ms/100), digit(ms/10), digit(ms), 'Z')
 }
 
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -72,8 +70,26 @@ func appendMonthDay(dst []byte, month, day int64, pad byte) []byte {
 }
 
 func appendClock(dst []byte, sec int64) []byte {
-	return append(dst, digit(sec/36000), digit(sec/3600%10), ':', digit(sec/600%6), digit(sec/60), ':', digit(sec/10%6), digit(sec))
+	hh, mm, ss := clock(sec)
+	return append(dst, hh[0], hh[1], ':', mm[0], mm[1], ':', ss[0], ss[1])
 }
+
+// clock is the digits of a second of the day.
+func clock(sec int64) (hh, mm, ss [2]byte) {
+	minute := sec / 60
+	return pair(minute / 60), pair(minute % 60), pair(sec % 60)
+}
+
+// pair is the last two decimal digits of n.
+func pair(n int64) [2]byte { return pairs[n%100] }
+
+// pairs are the texts of 0 to 99.
+var pairs = func() (all [100][2]byte) {
+	for n := range all {
+		all[n] = [2]byte{'0' + byte(n/10), '0' + byte(n%10)}
+	}
+	return all
+}()
 
 // digit is the last decimal digit of n.
 func digit(n int64) byte { return byte('0' + n%10) }
@@ -84,21 +100,20 @@ func split(ns int64) (sec, ms int64) {
 }
 
 // civil is the Gregorian date of a day since 1970. It counts from March, so
-// that the leap day is the last of its year, in eras of 400 years.
+// that the leap day is the last of its year. Quotients come from
+// multiplications whose low bits hold the remainder, after Neri and Schneider,
+// "Euclidean affine functions and their application to calendar algorithms".
 func civil(days int64) (year, month, day int64) {
-	const perEra, toMarch0000 = 146097, 719468
-	days += toMarch0000
-	era := days / perEra
-	doe := days % perEra
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	day = doy - (153*mp+2)/5 + 1
-	month = mp + 3
-	year = yoe + era*400
-	if month > 12 {
-		month -= 12
+	const toMarch0000, perCentury = 719468, 146097 // a quarter of a day is the unit of the latter
+	n := 4*uint32(days+toMarch0000) + 3
+	century := n / perCentury
+	p := 2939745 * uint64(n%perCentury|3)
+	ofYear := uint32(p) / 2939745 / 4
+	md := 2141*ofYear + 197913
+	year, month, day = int64(100*century+uint32(p>>32)), int64(md>>16), int64(md&0xffff/2141+1)
+	if ofYear >= 306 { // January or February
 		year++
+		month -= 12
 	}
 	return year, month, day
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/cef"
 	"github.com/adrian207/siemd/codecs/ecs"
+	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/hec"
 	"github.com/adrian207/siemd/codecs/internal/vectors"
 	"github.com/adrian207/siemd/codecs/leef"
@@ -22,6 +23,15 @@ type codec struct {
 	name string
 	enc  agent.Encoder
 	goal time.Duration
+}
+
+// reader is what ecs, rfc5424, cef and leef have in common: it has no goal of its own.
+type reader struct{}
+
+func (reader) Encode(dst []byte, e *agent.Event) ([]byte, error) {
+	var f fields.Fields
+	f.Read(e)
+	return append(dst, f.Title...), nil
 }
 
 func codecs(tb testing.TB) []codec {
@@ -40,6 +50,7 @@ func codecs(tb testing.TB) []codec {
 	c, err4 := cef.New(cef.Config{HeaderConfig: header, Vendor: vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version})
 	l, err5 := leef.New(leef.Config{HeaderConfig: header, Vendor: vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version})
 	return []codec{
+		{"fields", reader{}, 0},
 		{"json", raw.Codec{}, 250},
 		{"hec", must(h, err), 250},
 		{"ecs", must(e, err2), 250},
