@@ -73,6 +73,19 @@ func TestNotRaw(t *testing.T) {
 	}
 }
 
+func TestRiskFactorCount(t *testing.T) {
+	for _, tt := range []struct{ raw, want string }{
+		{`{"assessment_id":"A","risk_factors":["a","b"]}`, `"risk_factor_count":2`},
+		{`{"assessment_id":"A","risk_factors":["a","b"],"risk_factor_count":2}`, `"risk_factor_count":2`},
+		{`{"assessment_id":"A","risk_factor_count":3}`, `"risk_factor_count":3`},
+	} {
+		out, _ := Format(nil, Risk, []byte(tt.raw))
+		if !bytes.Contains(out, []byte(tt.want)) || bytes.Count(out, []byte("risk_factor_count")) != 1 {
+			t.Errorf("%s gives %s", tt.raw, out)
+		}
+	}
+}
+
 func TestSign(t *testing.T) {
 	f := func(value string, want int) {
 		t.Helper()

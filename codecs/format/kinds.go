@@ -125,6 +125,7 @@ const (
 	vulnerabilityScore
 	behaviorScore
 	riskFactors
+	riskFactorCount
 	assessedBy
 	riskLevelChanged
 )
@@ -132,7 +133,7 @@ const (
 var riskKeys = [...]string{
 	"assessment_id", "assessment_time", "device_id", "total_risk_score", "risk_level", "previous_risk_score",
 	"score_delta", "security_posture_score", "compliance_score", "vulnerability_score", "behavior_score",
-	"risk_factors", "assessed_by", "risk_level_changed",
+	"risk_factors", "risk_factor_count", "assessed_by", "risk_level_changed",
 }
 
 func (f Formatter) risk(dst []byte, r *record) []byte {
@@ -154,7 +155,11 @@ func (f Formatter) risk(dst []byte, r *record) []byte {
 	dst = append(dst, '}')
 
 	dst = r.lists(dst, "risk_factors", riskFactors)
-	dst = strconv.AppendInt(r.top(dst, "risk_factor_count"), int64(r.length(riskFactors)), 10)
+	if r.has(riskFactorCount) {
+		dst = r.put(dst, "risk_factor_count", riskFactorCount)
+	} else {
+		dst = strconv.AppendInt(r.top(dst, "risk_factor_count"), int64(r.length(riskFactors)), 10)
+	}
 
 	dst = r.object(dst, "assessment")
 	dst = r.literal(dst, "method", `"multi_factor"`)

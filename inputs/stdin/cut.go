@@ -11,6 +11,7 @@ import (
 type block struct {
 	data    []byte
 	lines   [][]byte
+	offsets []int64 // where each line began in the stream
 	refused []agent.Refusal
 }
 
@@ -50,7 +51,7 @@ func (c *cutter) fill(b *block, in io.Reader) (err error) {
 
 // cut takes the lines from b.data and returns a copy of what is left.
 func (c *cutter) cut(b *block, end bool) []byte {
-	b.lines, b.refused = b.lines[:0], b.refused[:0]
+	b.lines, b.offsets, b.refused = b.lines[:0], b.offsets[:0], b.refused[:0]
 	text := b.data
 	for len(text) > 0 {
 		at := bytes.IndexByte(text, '\n')
@@ -74,7 +75,7 @@ func (c *cutter) cut(b *block, end bool) []byte {
 				line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
 			}
 			if len(line) > 0 {
-				b.lines = append(b.lines, line)
+				b.lines, b.offsets = append(b.lines, line), append(b.offsets, c.offset)
 			}
 		}
 		c.offset += int64(len(text) - len(next))

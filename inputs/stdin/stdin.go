@@ -220,7 +220,7 @@ var errBefore = errors.New("a batch before it was not stored")
 
 func (r *run) resubmit(ctx context.Context, b *batch) {
 	b.ticket, b.err = r.sink.Submit(ctx, agent.Batch{
-		Lines: b.lines, Refused: b.refused, File: "-",
+		Lines: b.lines, Offsets: b.offsets, Refused: b.refused, File: "-",
 		Mark: &agent.Mark{Key: markKey, Pos: fmt.Appendf(nil, "%s %d", r.name, b.number)},
 	})
 	r.failing = r.failing || b.err != nil

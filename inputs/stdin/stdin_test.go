@@ -323,8 +323,15 @@ func FuzzCut(f *testing.F) {
 		in := iotest.OneByteReader(bytes.NewReader(text))
 		for {
 			err := c.fill(&b, in)
-			for _, l := range b.lines {
+			for i, l := range b.lines {
 				lines = append(lines, bytes.Clone(l))
+				at := int(b.offsets[i])
+				if at == 0 && bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
+					at = 3
+				}
+				if !bytes.HasPrefix(text[at:], l) || at > 3 && text[at-1] != '\n' {
+					t.Errorf("line %q is said to begin at %d of %q", l, at, text)
+				}
 			}
 			refused += len(b.refused)
 			if err != nil {

@@ -43,6 +43,7 @@ func New(c Config, env agent.Env) (*Output, error) {
 		return nil, err
 	}
 	o := &Output{config: c, client: client, codec: codec, path: c.path(env.Identity), tally: newTally(repairs, env)}
+	env.Histogram("ack_seconds") // there, and empty, without acknowledgements too
 	switch {
 	case c.Ack:
 		o.acks = newAcks(client, env)

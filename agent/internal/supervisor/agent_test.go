@@ -23,6 +23,7 @@ import (
 
 	_ "github.com/adrian207/siemd/inputs/http"
 	_ "github.com/adrian207/siemd/outputs/elastic"
+	_ "github.com/adrian207/siemd/outputs/splunk"
 	_ "github.com/adrian207/siemd/outputs/syslog"
 )
 
@@ -109,6 +110,50 @@ func (r *rig) metrics() string {
 	var b bytes.Buffer
 	r.WriteMetrics(&b)
 	return b.String()
+}
+
+// What is measured has the promised names, and stands in families that say what they are.
+func TestMetricsAreOfTheirKind(t *testing.T) {
+	hec := receiver(t, "splunk")
+	r := newRig(t, fmt.Sprintf("outputs:\n  s: {type: splunk, endpoint: %q, token: t}\n", hec.URL()))
+	text := r.metrics()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(text, "siemd_output_up{") && time.Now().Before(end); text = r.metrics() {
+		time.Sleep(time.Millisecond)
+	}
+	kinds := map[string]string{}
+	family := ""
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); f[0] == "#" {
+			if f[1] == "TYPE" {
+				if family = f[2]; kinds[family] != "" {
+					t.Errorf("%s is in two places", family)
+				}
+				kinds[family] = f[3]
+			}
+			continue
+		}
+		name, _, _ := strings.Cut(line[:strings.LastIndexByte(line, ' ')], "{")
+		if kinds[family] == "histogram" || kinds[family] == "summary" {
+			for _, end := range []string{"_bucket", "_sum", "_count"} {
+				name = strings.TrimSuffix(name, end)
+			}
+		}
+		if name != family {
+			t.Errorf("%s stands below %s", name, family)
+		}
+	}
+	for kind, names := range map[string]string{
+		"counter": "input_events_total input_bytes_total input_refused_total wal_corrupt_blocks_total output_events_total output_retries_total config_reloads_total",
+		"gauge": `wal_bytes wal_max_bytes wal_oldest_age_seconds output_pending_events output_failed_events output_oldest_pending_age_seconds output_up
+			config_last_reload_success unaccounted_events build_info`,
+		"histogram": "wal_fsync_seconds output_request_seconds output_ack_seconds",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			if got := kinds["siemd_"+name]; got != kind {
+				t.Errorf("siemd_%s is a %q, not a %s", name, got, kind)
+			}
+		}
+	}
 }
 
 func TestAReloadIsWholeOrNothing(t *testing.T) {

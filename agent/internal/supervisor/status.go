@@ -168,6 +168,7 @@ func (a *Agent) registerMetrics(problem string) {
 
 // WriteMetrics writes everything that is measured in Prometheus's text format.
 func (a *Agent) WriteMetrics(w io.Writer) {
+	metrics.ExposeMetadata(true) // the lines that say which are counters, gauges and histograms
 	a.metrics.WritePrometheus(w)
 	metrics.WriteProcessMetrics(w)
 	metrics.WriteFDMetrics(w)
