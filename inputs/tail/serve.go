@@ -116,6 +116,10 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 			r.truncated(f)
 			return nil, 0, false, errTruncated
 		}
+		if !f.still(block, f.offset-int64(seen)) {
+			r.truncated(f)
+			return nil, 0, false, errTruncated
+		}
 		if seen > 0 {
 			f.verified, f.intactAt = f.used, f.used.UnixNano()
 		}
@@ -127,6 +131,19 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 			return block, seen, end, err
 		}
 	}
+}
+
+// still looks again at the beginning of what was read at off. A file that is
+// truncated and grows while it is read gives a piece of each text; if the
+// beginning stands afterwards, all of it stood before.
+func (f *file) still(block []byte, off int64) bool {
+	if f.compressed() || len(block) == 0 {
+		return true // a stream is not read twice; whoever truncates one breaks it
+	}
+	var again [window]byte
+	begin := block[:min(len(block), window)]
+	n, _ := f.readAt(again[:len(begin)], off) // an error comes back in the next turn
+	return bytes.Equal(again[:n], begin)
 }
 
 // errPartial and errTruncatedLater end a turn without a change.
