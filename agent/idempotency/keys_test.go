@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,4 +89,35 @@ func TestDecodeRefusesRubbish(t *testing.T) {
 			t.Errorf("%v was taken", b)
 		}
 	}
+}
+
+// FuzzDecode: of what is kept of a request anything may be on the disk. What is
+// taken for one writes itself anew as it was, and is loaded without harm.
+func FuzzDecode(f *testing.F) {
+	r := &Request{key: Of("key"), body: Of("body"), at: time.Unix(1_700_000_000, 5)}
+	f.Add(r.encode([]byte(`{"accepted":1}`)))
+	f.Add(r.encode(nil))
+	f.Add([]byte{})
+	f.Add([]byte{requestVersion + 1, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		given := bytes.Clone(b)
+		key, r, ok := decode(b)
+		k := Load(func(slot string) ([]byte, bool) { return b, slot == slotKey(7) }, time.Hour)
+		if !ok {
+			if len(k.known) != 0 {
+				t.Error("what is no record is a key")
+			}
+			return
+		}
+		if got := r.encode(r.Answer()); !bytes.Equal(got, given) {
+			t.Errorf("%q is written as %q", given, got)
+		}
+		if len(r.Answer()) == 0 || r.key != key {
+			t.Error("a record without an answer, or under another key")
+		}
+		clear(b) // the log's own memory
+		if got := r.encode(r.Answer()); !bytes.Equal(got, given) {
+			t.Error("the record is a part of what was read")
+		}
+	})
 }
