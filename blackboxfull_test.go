@@ -81,13 +81,15 @@ outputs:
 	if err := post(1000); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.post([]byte(`{"event_id":"ODD-1","event_type":"alert","title":"disliked"}`)); err != nil {
+	// It is larger than what a small file that is replaced leaves room for at times.
+	odd := fmt.Sprintf(`{"event_id":"ODD-1","event_type":"alert","title":"disliked","description":%q}`, strings.Repeat("odd ", 32<<10))
+	if err := b.post([]byte(odd)); err != nil {
 		t.Fatal(err)
 	}
 	ballast := filepath.Join(state, "ballast")
 	full := func() {
 		t.Helper()
-		eventually(t, 20*time.Second, "the intake is closed", func() bool {
+		eventually(t, time.Minute, "the intake is closed", func() bool {
 			fill(t, ballast)
 			err := post(100)
 			if err != nil && !strings.Contains(err.Error(), "503") {
@@ -95,7 +97,7 @@ outputs:
 			}
 			return err != nil
 		})
-		eventually(t, 20*time.Second, "readyz says so", func() bool {
+		eventually(t, time.Minute, "readyz says so", func() bool {
 			resp, err := b.client.Get("http://siemd/readyz")
 			if err != nil {
 				t.Fatal(err)
@@ -123,17 +125,21 @@ outputs:
 			t.Logf("siemd said:\n%s", d.diag.String())
 		}
 	})
-	eventually(t, 20*time.Second, "siemd lives", func() bool { return b.call("GET", "/livez", nil) == nil })
+	eventually(t, time.Minute, "siemd lives", func() bool { return b.call("GET", "/livez", nil) == nil })
 	if err := r.SetFault(""); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "what was acknowledged is delivered", func() bool { return r.Stats().Distinct >= int64(len(taken)+1) })
+	eventually(t, time.Minute, "what was acknowledged is delivered", func() bool { return r.Stats().Distinct >= int64(len(taken)+1) })
 	// What is refused cannot be kept now, so it is held; the others are not.
+	fill(t, ballast) // the start may have made room
 	if err := picky.SetFault("item=400:match=ODD-"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "the rest is delivered", func() bool { return picky.Stats().Distinct >= int64(len(taken)) })
-	eventually(t, 20*time.Second, "siemd says so", func() bool { return b.log("failed store cannot be written") != "" })
+	eventually(t, time.Minute, "the rest is delivered", func() bool { return picky.Stats().Distinct >= int64(len(taken)) })
+	eventually(t, time.Minute, "siemd says so", func() bool {
+		fill(t, ballast)
+		return b.log("failed store cannot be written") != ""
+	})
 	if all, err := b.connections(); err != nil || all["picky"].Failed != 0 || all["picky"].Pending == 0 {
 		t.Errorf("picky has %+v, %v", all["picky"], err)
 	}
@@ -141,10 +147,10 @@ outputs:
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "events are taken again", func() bool { return post(100) == nil })
+	eventually(t, time.Minute, "events are taken again", func() bool { return post(100) == nil })
 	w := startWatch(t, b)
 	for name, r := range map[string]*plugintest.Receiver{"splunk": r, "picky": picky} {
-		if _, err := w.await(20*time.Second, name, "nothing is pending", func(c connection) bool { return c.Pending == 0 }); err != nil {
+		if _, err := w.await(time.Minute, name, "nothing is pending", func(c connection) bool { return c.Pending == 0 }); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		seen := r.IDs()

@@ -110,11 +110,6 @@ func rotations(t *testing.T, ours, other *authority) (cases []faultCase) {
 	pool := x509.NewCertPool()
 	pool.AddCert(ours.cert)
 	server := &tls.Config{Certificates: []tls.Certificate{*ours.issue(t, "127.0.0.1", time.Hour)}}
-	strict := server.Clone()
-	strict.ClientAuth, strict.ClientCAs = tls.RequireAndVerifyClientCert, pool
-	// In TLS 1.3 a refusal comes after the client's handshake, and a write can
-	// fail before it is read: then the reason is only a broken pipe.
-	strict.MaxVersion = tls.VersionTLS12
 	for _, kind := range []string{"splunk", "elastic", "syslog"} {
 		dir := t.TempDir()
 		file := func(name string, data []byte) string {
@@ -128,33 +123,40 @@ func rotations(t *testing.T, ours, other *authority) (cases []faultCase) {
 			// It has no answers: what its last connection may not have read comes again.
 			transport, opts.Transport, again = ", transport: tls", "tls", anyTimes
 		}
-		mutual := opts
-		mutual.TLSConfig = strict
-
 		later := file("later.pem", other.pem)
 		rotated := faultCase{name: kind + "-ca-rotated", kind: kind, keys: "tls: {ca_file: " + later + "}" + transport, held: true, says: "unknown authority", opts: opts, repeats: again}
 		rotated.mend = func() { replaceFile(t, later, ours.pem) }
 
-		var asks atomic.Bool
-		asks.Store(true)
-		missing := faultCase{name: kind + "-no-client-certificate", kind: kind, keys: "tls: {ca_file: " + ca + "}" + transport, held: true, says: "remote error: tls: handshake failure", opts: opts}
-		missing.opts.TLSConfig = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			if asks.Load() {
-				return strict, nil
-			}
-			return server, nil
-		}}
-		missing.mend = func() { asks.Store(false) }
+		cases = append(cases, rotated)
+		// In TLS 1.3 a refusal comes when the client sends already.
+		for version, number := range map[string]uint16{"1-2": tls.VersionTLS12, "1-3": tls.VersionTLS13} {
+			strict := server.Clone()
+			strict.ClientAuth, strict.ClientCAs = tls.RequireAndVerifyClientCert, pool
+			strict.MinVersion, strict.MaxVersion = number, number
+			mutual := opts
+			mutual.TLSConfig = strict
 
-		// One file for certificate and key is replaced at once. The agent exchanges
-		// the output for it, amid what it has begun to send with the new one.
-		client := file("client.pem", other.clientPEM(t))
-		replaced := faultCase{
-			name: kind + "-client-rotated", kind: kind, opts: mutual, held: true, says: "certificate", repeats: again,
-			keys: "tls: {ca_file: " + ca + ", cert_file: " + client + ", key_file: " + client + "}" + transport,
+			var asks atomic.Bool
+			asks.Store(true)
+			missing := faultCase{name: kind + "-no-client-certificate-" + version, kind: kind, keys: "tls: {ca_file: " + ca + "}" + transport, held: true, says: "remote error: tls: ", opts: opts}
+			missing.opts.TLSConfig = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				if asks.Load() {
+					return strict, nil
+				}
+				return server, nil
+			}}
+			missing.mend = func() { asks.Store(false) }
+
+			// One file for certificate and key is replaced at once. The agent exchanges
+			// the output for it, amid what it has begun to send with the new one.
+			client := file("client"+version+".pem", other.clientPEM(t))
+			replaced := faultCase{
+				name: kind + "-client-rotated-" + version, kind: kind, opts: mutual, held: true, says: "certificate", repeats: again,
+				keys: "tls: {ca_file: " + ca + ", cert_file: " + client + ", key_file: " + client + "}" + transport,
+			}
+			replaced.mend = func() { replaceFile(t, client, ours.clientPEM(t)) }
+			cases = append(cases, missing, replaced)
 		}
-		replaced.mend = func() { replaceFile(t, client, ours.clientPEM(t)) }
-		cases = append(cases, rotated, missing, replaced)
 	}
 	return cases
 }

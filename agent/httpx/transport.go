@@ -41,7 +41,7 @@ func (c *Client) newEndpoint(u *url.URL, t TLS) (*Endpoint, error) {
 		if err != nil {
 			return nil, err
 		}
-		ep.tls, ep.transport.TLSClientConfig = cfg, cfg
+		ep.tls, ep.transport.TLSClientConfig, ep.transport.DialTLSContext = cfg, cfg, ep.dialTLS
 	}
 	return ep, nil
 }

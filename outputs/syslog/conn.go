@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/adrian207/siemd/agent/httpx"
 )
 
 // A conn is one TCP connection, plain or under TLS, that knows how many of its
@@ -24,6 +26,7 @@ type conn struct {
 
 	mu       sync.Mutex // guards the rest
 	err      error      // why it is over
+	cut      error      // a write has failed, and what the peer said before may be read still
 	high     int64      // the acknowledged position, as last seen; final once err is set
 	progress time.Time  // when high last grew, or nothing was under way
 }
@@ -73,9 +76,30 @@ func (c *conn) fail(err error) {
 		return
 	}
 	c.ackedLocked() // the last chance to ask: a closed socket does not answer
+	if c.cut != nil && !httpx.IsTLS(err) {
+		err = c.cut // were it an end in good order, nothing would be left to write to
+	}
 	c.err = err
 	close(c.broken)
 	c.raw.TCPConn.Close()
+}
+
+// writeFailed ends the connection for the reason err, or for that of an alert
+// which the peer has sent and nobody has read yet: in TLS 1.3 a receiver refuses
+// a client certificate when frames are on their way already.
+func (c *conn) writeFailed(err error) {
+	if c.Conn != net.Conn(c.raw) && httpx.Severed(err) {
+		c.mu.Lock()
+		c.cut = err
+		c.mu.Unlock()
+		patience := time.NewTimer(time.Second) // what was said is here already
+		defer patience.Stop()
+		select {
+		case <-c.watched:
+		case <-patience.C:
+		}
+	}
+	c.fail(err)
 }
 
 // acked is the position up to which the peer's TCP has acknowledged.

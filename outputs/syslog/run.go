@@ -117,7 +117,7 @@ func (s *stream) connect(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { c.fail(errClosed) })()
 	for _, data := range tail {
 		if _, err := c.Write(data); err != nil {
-			c.fail(err)
+			c.writeFailed(err)
 			return c.reason()
 		}
 	}
@@ -145,7 +145,7 @@ func (s *stream) send(ctx context.Context, c *conn, j *job) {
 			break
 		}
 		if _, err = c.Write(p.data); err != nil {
-			c.fail(err)
+			c.writeFailed(err)
 			err = c.reason()
 			break
 		}

@@ -40,6 +40,7 @@ func TestHintsNameTheFix(t *testing.T) {
 		"server_name":       fmt.Errorf("tls: %w", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "siem"}),
 		"expired":           fmt.Errorf("tls: %w", x509.CertificateInvalidError{Reason: x509.Expired}),
 		"does not speak":    fmt.Errorf("tls: %w", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}),
+		"cert_file":         agent.Blocked(&net.OpError{Op: "remote error", Err: tls.AlertError(48)}),
 		"check index, type": fmt.Errorf("%w: %w", errGuard, answered(400)),
 	} {
 		if got := hintOf(err); !strings.Contains(got, want) {
