@@ -40,8 +40,10 @@ func (r *run) disposeIfDone(f *file, now time.Time) {
 		return
 	}
 	f.disposing = true
+	// What was read is settled here: a file that grows from now on must not be taken for read.
+	p, path, size, mtime := f.pattern, f.path, f.size, f.mtime
 	r.dispose.Go(func() {
-		d := disposal{file: f, err: r.t.remove(f.pattern, f.path, f.id, f.size, f.mtime)}
+		d := disposal{file: f, err: r.t.remove(p, path, f.id, size, mtime)}
 		select {
 		case r.disposed <- d:
 		case <-r.ended:
