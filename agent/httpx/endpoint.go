@@ -211,13 +211,13 @@ func (f *fault) Is(target error) bool { return f.err != nil && errors.Is(f.err, 
 
 // As gives away what is known of a certificate, or said about ours, and nothing else.
 func (f *fault) As(target any) bool {
-	switch target.(type) {
+	switch target := target.(type) {
 	case **tls.CertificateVerificationError, *x509.UnknownAuthorityError, *x509.HostnameError, *x509.CertificateInvalidError, *tls.RecordHeaderError:
 		return f.err != nil && errors.As(f.err, target)
 	case **net.OpError:
 		var op *net.OpError
 		if errors.As(f.err, &op) && op.Op == "remote error" {
-			*target.(**net.OpError) = op // a TLS alert: a number, in words
+			*target = op // a TLS alert: a number, in words
 			return true
 		}
 	}
