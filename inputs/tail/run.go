@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -168,71 +167,6 @@ func (r *run) sleep(now time.Time) time.Duration {
 	return max(d, time.Millisecond)
 }
 
-// hinted looks at the files whose names were in notifications.
-func (r *run) hinted() {
-	paths, missed := r.hints.take()
-	r.scanWanted = r.scanWanted || missed
-	for path := range paths {
-		f := r.byPath[path]
-		if f == nil && !r.interesting(path) {
-			// Perhaps the copy of a file that is about to be truncated.
-			if of := r.byPath[filepath.Join(filepath.Dir(path), stem(path))]; of != nil && of.path != path && !r.knows(path) {
-				r.admitSiblings(of, false)
-			}
-			continue
-		}
-		i, err := statPath(path, r.t.config.FollowSymlinks)
-		if f != nil && err == nil && i.id == f.id {
-			r.observe(f, i)
-			continue
-		}
-		r.scanWanted = true
-		if err == nil && i.regular() && r.started && r.files[i.id] == nil {
-			r.arrive(path, i)
-		}
-	}
-}
-
-// knows reports whether the file at path is known, or not there.
-func (r *run) knows(path string) bool {
-	i, err := statPath(path, false)
-	return err != nil || r.files[i.id] != nil || r.strangers[i.id]
-}
-
-// arrive opens a new file before the scan that will find out what has become
-// of the one that had its name: it may be deleted until then.
-func (r *run) arrive(path string, i info) {
-	if r.t.safe(path, i) != nil || r.t.config.excluded(path) {
-		return
-	}
-	for n := range r.t.patterns {
-		if p := &r.t.patterns[n]; p.matches(path) {
-			own, err := statPath(path, false)
-			r.admit(found{path: path, pattern: p, info: i, link: err == nil && own.symlink()})
-			return
-		}
-	}
-}
-
-// interesting reports whether a name that is not known can concern this input.
-func (r *run) interesting(path string) bool {
-	for i := range r.t.patterns {
-		p := &r.t.patterns[i]
-		if p.matches(path) {
-			return !r.t.config.excluded(path)
-		}
-		if _, ok := below(path, p.base); ok || path == p.base {
-			return true // base, or a directory on the way to it, has come or gone
-		}
-		if rel, ok := below(p.base, path); ok && p.descend(rel) {
-			if i, err := statPath(path, r.t.config.FollowSymlinks); err == nil && i.dir() {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // observe notes what a look at f has shown and gives it a turn if it changed.
 func (r *run) observe(f *file, i info) {
 	f.links = i.links
@@ -286,75 +220,6 @@ func (r *run) turn(b *buffer) {
 	}
 	if f.compressed() && !f.queued {
 		r.closeStream(f)
-	}
-}
-
-// acked takes a job back.
-func (r *run) acked(j *job) {
-	r.inFlight--
-	if j.file != nil {
-		j.file.inflight--
-	}
-	if j.err != nil {
-		if r.failing == nil || errors.Is(r.failing, errDropped) {
-			r.failing = j.err
-		}
-		return
-	}
-	if r.failures > 0 && r.failing == nil && time.Since(r.resumeAt) >= r.pause {
-		r.log.Info("the log takes lines again")
-		r.failures = 0
-	}
-	f := j.file
-	if f == nil {
-		return
-	}
-	r.meters.stale = true
-	f.acked = j.offset
-	if j.receipt.Last > 0 {
-		f.ackedSeq, f.doubt = max(f.ackedSeq, j.receipt.Last), false
-		if r.firstSeq == 0 {
-			r.firstSeq = j.receipt.First
-		}
-	}
-	if j.sure {
-		f.markedSeq = j.seq
-	}
-	if f.finished && f.inflight == 0 {
-		r.settleFinished(f)
-	}
-}
-
-// rewind goes back to what is on disk, after the log refused a batch.
-func (r *run) rewind(now time.Time) {
-	r.pause = min(r.t.timing.retry<<min(r.failures, 5), 30*r.t.timing.retry)
-	if r.failures == 0 {
-		r.log.Warn("the log did not take lines, reading them again later", "err", r.failing)
-	}
-	r.failures++
-	r.failing = nil
-	r.resumeAt = now.Add(r.pause)
-	for _, j := range r.outbox {
-		if j.file != nil {
-			j.file.inflight--
-		}
-		r.hand.release(j.buffer)
-	}
-	r.outbox = nil
-	r.hand.failed.Store(false)
-	for _, f := range r.files {
-		r.restore(f)
-		r.dirty[f.id.shard()] = true
-		if f.gone == 0 {
-			r.enqueue(f)
-		}
-		if f.begin != nil {
-			r.saveState(f)
-		}
-	}
-	if r.started {
-		r.flushCatalog()
-		r.submitMark(nil, startedKey, []byte{1})
 	}
 }
 
