@@ -108,7 +108,8 @@ func (r *run) admitSiblings(f *file, left bool) {
 	}
 	for _, beside := range siblings {
 		path, i := filepath.Join(dir, beside.name), beside.info
-		if i.id.birth <= f.id.birth || r.t.safe(path, i) != nil {
+		// Two files that are made in one tick of the clock are born together.
+		if i.id == f.id || i.id.birth < f.id.birth || r.t.safe(path, i) != nil {
 			continue
 		}
 		packed := packingOf(path) != plain
@@ -116,7 +117,7 @@ func (r *run) admitSiblings(f *file, left bool) {
 		if !packed && !rotated && stem(name) != name {
 			continue // of f's elder siblings' making, if anybody's
 		}
-		if left && !packed && i.id.birth >= until {
+		if left && !packed && (i.id.birth > until || i.id.birth == until && f.open != "") {
 			continue // the next one to have the name, perhaps: not to be taken for a stranger
 		}
 		unseen := left || i.id.birth > f.intactAt
