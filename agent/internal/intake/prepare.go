@@ -158,7 +158,7 @@ func (p *Preparer) text(s slot) []byte {
 	if len(raw) == 0 {
 		return nil
 	}
-	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+	if raw[0] == '"' && (!p.doc.escapes || bytes.IndexByte(raw, '\\') < 0) {
 		return raw[1 : len(raw)-1]
 	}
 	if k := json.KindOf(raw); k == json.Number || k == json.Bool {

@@ -37,6 +37,7 @@ type doc struct {
 
 	badText     bool // a string holds invalid UTF-8 or a lone surrogate
 	duplicates  bool // an object has the same key twice
+	escapes     bool // a string has escapes
 	escapedKeys bool // a key has escapes: values may lack a member, and duplicates may be hidden
 	breaks      bool // there are line breaks between tokens
 	rawKeys     bool // there are keys of a raw record
@@ -52,6 +53,7 @@ type fault struct {
 // A scanner checks texts against RFC 8259 and finds what a doc has. It is
 // reused from text to text and is not safe for concurrent use.
 type scanner struct {
+	shapes shapes
 	frames [maxDepth + 1]frame
 	keys   []keyRef // of all objects that are open, the outer ones first
 }
@@ -66,6 +68,18 @@ type frame struct {
 
 // scan checks b and fills d. What d has is not to be used after a fault.
 func (s *scanner) scan(b []byte, d *doc) fault {
+	if s.shapes.match(b, d) {
+		return fault{}
+	}
+	f := s.check(b, d)
+	if f.reason == "" {
+		s.shapes.learn(b, d)
+	}
+	return f
+}
+
+// check is scan for a text of any shape.
+func (s *scanner) check(b []byte, d *doc) fault {
 	*d = doc{}
 	s.keys = s.keys[:0]
 	i := 0
@@ -86,7 +100,7 @@ func (s *scanner) scan(b []byte, d *doc) fault {
 			j := plain(b, i+1)
 			if at(b, j) != '"' {
 				var what string
-				if j, what = odd(b, j, d, nil); what != "" {
+				if j, what = odd(b, j, d, &d.escapes); what != "" {
 					return fault{agent.ReasonNotJSON, what, j}
 				}
 			}

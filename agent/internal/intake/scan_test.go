@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // usual is an event as applications send them, of 423 bytes.
@@ -251,6 +253,31 @@ func BenchmarkScan(b *testing.B) {
 		if f := s.scan(text, &d); f.reason != "" {
 			b.Fatal(f)
 		}
+	}
+}
+
+// The events of several kinds of source, no two the same.
+func BenchmarkScanMixed(b *testing.B) {
+	g := plugintest.NewGenerator(1)
+	var texts [][]byte
+	size := 0
+	for range 4096 {
+		text := bytes.TrimSuffix(g.Append(nil), []byte("\n"))
+		texts = append(texts, text)
+		size += len(text)
+	}
+	for name, scan := range map[string]func(*scanner, []byte, *doc) fault{"known": (*scanner).scan, "unknown": (*scanner).check} {
+		b.Run(name, func(b *testing.B) {
+			var s scanner
+			var d doc
+			b.SetBytes(int64(size / len(texts)))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if f := scan(&s, texts[i%len(texts)], &d); f.reason != "" {
+					b.Fatal(f)
+				}
+			}
+		})
 	}
 }
 

@@ -49,9 +49,7 @@ func odd(b []byte, i int, d *doc, escapes *bool) (end int, what string) {
 				continue
 			}
 		case c == '\\':
-			if escapes != nil {
-				*escapes = true
-			}
+			*escapes = true
 			size, lone := escape(b[i:])
 			if size == 0 {
 				return i, "no such escape"
