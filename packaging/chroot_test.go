@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -34,8 +36,9 @@ type chroot struct {
 	dir string
 }
 
-// newChroot makes one, with systemd's programs and without a systemd that runs.
-func newChroot(t *testing.T) *chroot {
+// makeChroot begins to make one, with systemd's programs and without a systemd that runs, in memory where that can
+// be: the thousands of times that dpkg waits for a disk take longer than all the rest. The function that it gives waits.
+func makeChroot(t *testing.T) (ready func() *chroot) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("*** SKIPPED: a chroot takes root ***")
@@ -45,25 +48,48 @@ func newChroot(t *testing.T) *chroot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &chroot{t: t, dir: dir}
-	t.Cleanup(func() {
-		_ = syscall.Unmount(filepath.Join(dir, "proc"), syscall.MNT_DETACH)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	inMemory := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2g") == nil
+	if err := os.Chmod(dir, 0o755); err != nil { // it is everybody's root
+		t.Fatal(err)
+	}
 	args := []string{debootstrap, "--variant=minbase", "--include=systemd", "bookworm", dir}
 	if made := os.Getenv("SIEMD_PACKAGE_CHROOT"); made != "" { // by that command, earlier
 		args = []string{"cp", "-a", made + "/.", dir}
 	}
-	if r := finish(t, exec.Command(args[0], args[1:]...)); r.code != 0 {
-		log, _ := os.ReadFile(filepath.Join(dir, "debootstrap/debootstrap.log"))
-		t.Fatalf("no chroot: exit code %d\n%s%s%s", r.code, r.out, r.err, log)
+	var said bytes.Buffer
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	c.run("dpkg-divert", "--local", "--rename", "--add", "/bin/systemctl")
-	c.put("bin/systemctl", systemctlRecorder, 0o755)
-	c.put("run/systemd/system/.keep", "", 0o644) // its being there says that systemd runs
-	return c
+	made := sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() {
+		_ = made()
+		_ = syscall.Unmount(filepath.Join(dir, "proc"), syscall.MNT_DETACH)
+		if inMemory {
+			if err := syscall.Unmount(dir, 0); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return func() *chroot {
+		t.Helper()
+		if err := made(); err != nil {
+			log, _ := os.ReadFile(filepath.Join(dir, "debootstrap/debootstrap.log"))
+			t.Fatalf("no chroot: %v\n%s%s", err, said.String(), log)
+		}
+		c := &chroot{t: t, dir: dir}
+		if err := syscall.Mount("proc", c.path("proc"), "proc", 0, ""); err != nil {
+			t.Logf("without /proc: %v", err)
+		}
+		c.run("dpkg-divert", "--local", "--rename", "--add", "/bin/systemctl")
+		c.put("bin/systemctl", systemctlRecorder, 0o755)
+		c.put("run/systemd/system/.keep", "", 0o644) // its being there says that systemd runs
+		return c
+	}
 }
 
 func (c *chroot) path(name string) string { return filepath.Join(c.dir, name) }
@@ -214,6 +240,10 @@ func (c *chroot) wantLayout() {
 		if info.Mode().String() != words[0] || st.Uid != users[words[1]] || st.Gid != groups[words[2]] {
 			c.t.Errorf("%s is %s %d:%d, want %s", path, info.Mode(), st.Uid, st.Gid, want)
 		}
+	}
+	account := regexp.MustCompile(`(?m)^siemd:x:\d+:\d+:siemd agent:/var/lib/siemd:/(usr/)?sbin/nologin$`)
+	if passwd := c.read("etc/passwd"); !account.MatchString(passwd) {
+		c.t.Errorf("the account siemd is not as it should be:\n%s", passwd)
 	}
 	// Docs and manual for people without docs in their containers' dpkg.
 	for _, page := range []string{"usr/share/man/man8/siemd.8.gz", "usr/share/man/man5/siemd.yaml.5.gz"} {

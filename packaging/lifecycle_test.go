@@ -67,8 +67,10 @@ func (c *chroot) drop(name string, from, n int) {
 
 // The life of a deb: installed, run, upgraded with events waiting, downgraded, removed, purged.
 func TestPackageLifecycle(t *testing.T) {
+	wantPackages(t)
+	ready := makeChroot(t) // while the packages are built
 	first, _, newer := builtPackages(t)
-	c := newChroot(t)
+	c := ready()
 	siem := hecDown(t)
 
 	if got := c.install(debFor(t, first)); strings.Contains(got, "warning") {
@@ -199,42 +201,79 @@ func TestPackageLifecycle(t *testing.T) {
 	}
 	waitFor(t, "the events that outlived the purge are sent", func() bool { return len(siem.IDs()) == 150 })
 	stop()
+
+	c.clear()
 	c.testRPM(t, first, newer)
+	c.clear()
+	c.testWithoutTools(t, first)
 }
 
-// testRPM is the same for the rpm, in a chroot that has no siemd any more. Its scripts
-// find the same commands there; its dependencies have other names, and are not asked for.
-func (c *chroot) testRPM(t *testing.T, first, newer string) {
-	t.Helper()
-	rpm := tool(t, "rpm")
+// clear makes the chroot one that never had siemd.
+func (c *chroot) clear() {
+	c.t.Helper()
 	c.run("dpkg", "--purge", "siemd")
 	for _, dir := range []string{"etc/siemd", "var/lib/siemd", "var/lib/siemd-drop"} {
 		if err := os.RemoveAll(c.path(dir)); err != nil {
-			t.Fatal(err)
+			c.t.Fatal(err)
 		}
 	}
 	c.run("userdel", "siemd")
 	c.run("groupdel", "siemd-drop")
-	arch := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
-	do := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Command(rpm, append([]string{"--root=" + c.dir, "--dbpath=/var/lib/rpm", "--nodeps"}, args...)...)
-		cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-		r := finish(t, cmd)
-		if r.code != 0 || strings.Contains(r.err, "scriptlet failed") {
-			t.Fatalf("rpm %v: exit code %d\n%s%s", args, r.code, r.out, r.err)
-		}
-		return r.out + r.err
-	}
 	c.systemctl()
-	do("--install", one(t, first, "*."+arch+".rpm"))
+}
+
+// testWithoutTools installs both packages where systemd's tools for accounts and folders are missing, or give up:
+// the scripts make them on their own.
+func (c *chroot) testWithoutTools(t *testing.T, dir string) {
+	gone := []string{"usr/bin/systemd-sysusers", "usr/bin/systemd-tmpfiles"}
+	for _, tool := range gone {
+		if err := os.Rename(c.path(tool), c.path(tool)+".away"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.install(debFor(t, dir))
+	c.wantLayout()
+	c.clear()
+	c.rpm("--install", rpmFor(t, dir))
+	c.wantLayout()
+	c.rpm("--erase", "siemd")
+	for _, tool := range gone { // they are there, and cannot do it
+		c.put(tool, "#!/bin/sh\necho '/proc/ is not mounted' >&2\nexit 1\n", 0o755)
+	}
+	c.clear()
+	c.install(debFor(t, dir))
+	c.wantLayout()
+}
+
+// rpm has rpm do something in the chroot. Its scripts find the same commands there as
+// the deb's; its dependencies have other names, and are not asked for.
+func (c *chroot) rpm(args ...string) string {
+	c.t.Helper()
+	cmd := exec.Command(tool(c.t, "rpm"), append([]string{"--root=" + c.dir, "--dbpath=/var/lib/rpm", "--nodeps"}, args...)...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	r := finish(c.t, cmd)
+	if r.code != 0 || strings.Contains(r.err, "scriptlet failed") {
+		c.t.Fatalf("rpm %v: exit code %d\n%s%s", args, r.code, r.out, r.err)
+	}
+	return r.out + r.err
+}
+
+func rpmFor(t *testing.T, dir string) string {
+	t.Helper()
+	return one(t, dir, "*."+map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]+".rpm")
+}
+
+// testRPM is the same for the rpm, in a chroot that has no siemd any more.
+func (c *chroot) testRPM(t *testing.T, first, newer string) {
+	t.Helper()
+	c.rpm("--install", rpmFor(t, first))
 	c.wantLayout()
 	if got := c.systemctl(); !slices.Contains(got, "preset") {
 		t.Errorf("the installation asked systemctl for %v", got)
 	}
 	c.put("var/lib/siemd/wal/1", "events", 0o600)
 	c.put("etc/siemd/siemd.yaml", "# mine\n", 0o640)
-	do("--upgrade", one(t, newer, "*."+arch+".rpm"))
+	c.rpm("--upgrade", rpmFor(t, newer))
 	if got := c.systemctl(); !slices.Contains(got, "try-restart") || slices.Contains(got, "disable") || slices.Contains(got, "stop") {
 		t.Errorf("the upgrade asked systemctl for %v", got)
 	}
@@ -242,7 +281,7 @@ func (c *chroot) testRPM(t *testing.T, first, newer string) {
 	if got := c.read("etc/siemd/siemd.yaml"); got != "# mine\n" {
 		t.Errorf("the upgrade replaced the config: %s", got)
 	}
-	said := do("--erase", "siemd")
+	said := c.rpm("--erase", "siemd")
 	if got := c.systemctl(); !slices.Contains(got, "disable") {
 		t.Errorf("the removal asked systemctl for %v", got)
 	}
