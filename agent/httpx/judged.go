@@ -84,5 +84,5 @@ func (ep *Endpoint) dialTLS(ctx context.Context, network, addr string) (net.Conn
 		raw.Close()
 		return nil, err
 	}
-	return &judged{Conn: conn, ended: make(chan struct{})}, nil
+	return sender{&judged{Conn: conn, ended: make(chan struct{})}}, nil
 }

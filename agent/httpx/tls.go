@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -156,6 +157,10 @@ type stamp struct {
 	modified, size int64
 }
 
+// young reports whether the file changed less than a second ago, the coarsest
+// tick of a file system's clock that is met with.
+func (s stamp) young() bool { return time.Now().UnixNano()-s.modified < int64(time.Second) }
+
 // get returns an error only if the files were never read successfully.
 func (f *fileCache[T]) get() (T, error) {
 	f.mu.Lock()
@@ -178,8 +183,12 @@ func (f *fileCache[T]) get() (T, error) {
 		return f.kept(err)
 	}
 	// The stamps were taken before the files were read: a write in between
-	// makes them look old, and the next call reads once more.
+	// makes them look old, and the next call reads once more. So it does while a
+	// file is so young that another write would leave it the same stamp.
 	f.value, f.stamps, f.loaded = value, stamps, true
+	if slices.ContainsFunc(stamps, stamp.young) {
+		f.stamps = nil
+	}
 	return f.value, nil
 }
 

@@ -16,13 +16,13 @@ import (
 func (c *Client) newEndpoint(u *url.URL, t TLS) (*Endpoint, error) {
 	ep := &Endpoint{client: c, url: u, label: label(u), jar: newJar()}
 	ep.transport = &http.Transport{
-		DialContext:            c.dialer().DialContext,
+		DialContext:            c.dial,
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        30 * time.Second, // below what servers and balancers usually allow
 		MaxResponseHeaderBytes: 256 << 10,
-		WriteBufferSize:        64 << 10,
+		WriteBufferSize:        8 << 10, // for headers: bodies do not go through it
 		ReadBufferSize:         16 << 10,
 		Protocols:              new(http.Protocols),
 	}
