@@ -141,7 +141,7 @@ func (l *Log) nextSegment(old *segment) error {
 	if s.f, err = l.disk.open(s.path, os.O_RDWR); err != nil {
 		return err
 	}
-	l.tw.ClearCache() // else it keeps the old segment in memory
+	tailBuffers.handOver(l.tw) // else it keeps the old segment in memory
 	l.mu.Lock()
 	old.done = true
 	l.segs = append(l.segs, s)
