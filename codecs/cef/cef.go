@@ -38,6 +38,7 @@ const (
 
 // Codec is an agent.Encoder for one line without a frame. It is safe for concurrent use.
 type Codec struct {
+	reader     fields.Reader
 	header     *rfc5424.Header
 	nilSD      bool   // the header is followed by "- "
 	device     []byte // "CEF:0|vendor|product|version|"
@@ -110,7 +111,7 @@ func (l *line) mark(end int) {
 // first from its msg, and if that is not enough whole pairs from its end.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	var f fields.Fields
-	f.Read(e)
+	c.reader.Read(&f, e)
 	l := line{start: len(dst)}
 	dst = c.header.Append(dst, e)
 	if c.nilSD {
@@ -128,7 +129,7 @@ func (c *Codec) appendHeader(dst []byte, e *agent.Event, f *fields.Fields) []byt
 	dst = append(dst, c.device...)
 	n := len(dst)
 	if f.Kind == fields.Anomaly {
-		dst = c.headerValue(dst, f.AnomalyType, maxClass)
+		dst = c.headerValue(dst, f.Get(fields.AnomalyType), maxClass)
 	}
 	if len(dst) == n {
 		dst = c.headerField(dst, fields.TypeOf(e), maxClass)
@@ -138,7 +139,7 @@ func (c *Codec) appendHeader(dst []byte, e *agent.Event, f *fields.Fields) []byt
 	}
 	dst = append(dst, '|')
 	n = len(dst)
-	dst = c.headerValue(dst, f.Title, maxName)
+	dst = c.headerValue(dst, f.Get(fields.Title), maxName)
 	if len(dst) == n {
 		dst = c.headerField(dst, f.Headline(e), maxName)
 	}

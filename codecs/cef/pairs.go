@@ -30,13 +30,14 @@ func (c *Codec) appendPairs(dst []byte, l *line, e *agent.Event, f *fields.Field
 	}
 	dst = c.message(dst, l, e, f)
 	l.needed = len(dst)
-	if c.version == 1 && !f.Mitre.IsZero() {
-		dst = c.attack(dst, f)
+	mitre, attacked := f.Mitre()
+	if c.version == 1 && attacked {
+		dst = c.attack(dst, &mitre)
 		l.mark(len(dst))
 	}
 	switch f.Kind {
 	case fields.Anomaly:
-		dst = c.anomaly(dst, l, f)
+		dst = c.anomaly(dst, l, f, &mitre)
 	case fields.Risk:
 		dst = c.risk(dst, l, f)
 	case fields.Compliance:
@@ -57,9 +58,9 @@ func (c *Codec) message(dst []byte, l *line, e *agent.Event, f *fields.Fields) [
 		dst = rfc5424.AppendText(dst, e, f, c.repairs)
 		dst = c.moved(dst, n, " msg=", maxMsg)
 	} else {
-		dst = c.value(dst, " msg=", f.Description, maxMsg, "")
+		dst = c.value(dst, " msg=", f.Get(fields.Description), maxMsg, "")
 		if len(dst) == n {
-			dst = c.value(dst, " msg=", f.Title, maxMsg, "")
+			dst = c.value(dst, " msg=", f.Get(fields.Title), maxMsg, "")
 		}
 		if len(dst) == n {
 			dst = c.pair(dst, " msg=", f.Headline(e), maxMsg)
@@ -70,13 +71,13 @@ func (c *Codec) message(dst []byte, l *line, e *agent.Event, f *fields.Fields) [
 }
 
 // attack appends what CEF 1.2 has for ATT&CK: one id.
-func (c *Codec) attack(dst []byte, f *fields.Fields) []byte {
+func (c *Codec) attack(dst []byte, mitre *fields.Mitre) []byte {
 	const framework = " frameworkName=MITRE ATT&CK"
 	n := len(dst)
 	dst = append(dst, framework...)
 	m := len(dst)
 	first := true
-	f.Mitre.Each(fields.Techniques, func(t fields.Label) {
+	mitre.Each(fields.Techniques, func(t fields.Label) {
 		if first && t.ID != nil {
 			dst = c.value(dst, " threatAttackID=", t.ID, maxAttackID, "")
 			first = false
@@ -88,22 +89,20 @@ func (c *Codec) attack(dst []byte, f *fields.Fields) []byte {
 	return dst
 }
 
-func (c *Codec) anomaly(dst []byte, l *line, f *fields.Fields) []byte {
-	if !f.Mitre.IsZero() {
-		dst = c.mitre(dst, " cs1=", &f.Mitre, fields.Tactics, " cs1Label=mitreTactic")
-		l.mark(len(dst))
-		dst = c.mitre(dst, " cs2=", &f.Mitre, fields.Techniques, " cs2Label=mitreTechnique")
-		l.mark(len(dst))
-	}
-	dst = c.value(dst, " cs3=", f.Detector, maxCustom, " cs3Label=detector")
+func (c *Codec) anomaly(dst []byte, l *line, f *fields.Fields, mitre *fields.Mitre) []byte {
+	dst = c.mitre(dst, " cs1=", mitre, fields.Tactics, " cs1Label=mitreTactic")
 	l.mark(len(dst))
-	dst = c.value(dst, " cs4=", f.Method, maxCustom, " cs4Label=detectionMethod")
+	dst = c.mitre(dst, " cs2=", mitre, fields.Techniques, " cs2Label=mitreTechnique")
 	l.mark(len(dst))
-	dst = c.value(dst, " cs5=", f.Recommendations, maxCustom, " cs5Label=recommendations")
+	dst = c.value(dst, " cs3=", f.Get(fields.Detector), maxCustom, " cs3Label=detector")
 	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp1=", f.AnomalyScore, " cfp1Label=anomalyScore")
+	dst = c.value(dst, " cs4=", f.Get(fields.Method), maxCustom, " cs4Label=detectionMethod")
 	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp2=", f.Confidence, " cfp2Label=confidence")
+	dst = c.value(dst, " cs5=", f.Get(fields.Recommendations), maxCustom, " cs5Label=recommendations")
+	l.mark(len(dst))
+	dst = c.decimal(dst, " cfp1=", f.Get(fields.AnomalyScore), " cfp1Label=anomalyScore")
+	l.mark(len(dst))
+	dst = c.decimal(dst, " cfp2=", f.Get(fields.Confidence), " cfp2Label=confidence")
 	l.mark(len(dst))
 	return dst
 }
@@ -137,27 +136,27 @@ var (
 )
 
 func (c *Codec) risk(dst []byte, l *line, f *fields.Fields) []byte {
-	dst = c.value(dst, " cs1=", f.RiskFactors, maxCustom, " cs1Label=riskFactors")
+	dst = c.value(dst, " cs1=", f.Get(fields.RiskFactors), maxCustom, " cs1Label=riskFactors")
 	l.mark(len(dst))
-	for i, v := range [...]fields.Value{f.RiskScore, f.PreviousScore, f.ScoreChange} {
+	for i, v := range [...]fields.Value{f.Get(fields.RiskScore), f.Get(fields.PreviousScore), f.Get(fields.ScoreChange)} {
 		dst = c.number(dst, &riskSlots[i], v)
 		l.mark(len(dst))
 	}
-	dst = c.decimal(dst, " cfp1=", f.SecurityPosture, " cfp1Label=security_posture")
+	dst = c.decimal(dst, " cfp1=", f.Get(fields.SecurityPosture), " cfp1Label=security_posture")
 	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp2=", f.ComplianceComponent, " cfp2Label=compliance")
+	dst = c.decimal(dst, " cfp2=", f.Get(fields.ComplianceComponent), " cfp2Label=compliance")
 	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp3=", f.Vulnerability, " cfp3Label=vulnerability")
+	dst = c.decimal(dst, " cfp3=", f.Get(fields.Vulnerability), " cfp3Label=vulnerability")
 	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp4=", f.Behaviour, " cfp4Label=behavior")
+	dst = c.decimal(dst, " cfp4=", f.Get(fields.Behaviour), " cfp4Label=behavior")
 	l.mark(len(dst))
 	return dst
 }
 
 func (c *Codec) compliance(dst []byte, l *line, f *fields.Fields) []byte {
-	dst = c.value(dst, " cs1=", f.CriticalPolicies, maxCustom, " cs1Label=criticalPolicies")
+	dst = c.value(dst, " cs1=", f.Get(fields.CriticalPolicies), maxCustom, " cs1Label=criticalPolicies")
 	l.mark(len(dst))
-	for i, v := range [...]fields.Value{f.ComplianceScore, f.PoliciesFailed, f.PoliciesTotal} {
+	for i, v := range [...]fields.Value{f.Get(fields.ComplianceScore), f.Get(fields.PoliciesFailed), f.Get(fields.PoliciesTotal)} {
 		dst = c.number(dst, &complianceSlots[i], v)
 		l.mark(len(dst))
 	}

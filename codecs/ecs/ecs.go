@@ -40,6 +40,7 @@ type Config struct {
 
 // Codec is an agent.Encoder. It is safe for concurrent use.
 type Codec struct {
+	reader fields.Reader
 	action action
 	raw    bool
 
@@ -164,13 +165,13 @@ func describe(w int, app, eventType string, s agent.Severity) []byte {
 
 func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 	var f fields.Fields
-	f.Read(e)
+	c.reader.Read(&f, e)
 
 	dst = append(dst, `{"@timestamp":"`...)
 	dst = fields.AppendISO(dst, e.Time)
 	dst = append(dst, `","ecs":{"version":"`+Version+`"},"message":`...)
-	if f.Title != nil {
-		dst = f.Title.AppendJSON(dst)
+	if f.Get(fields.Title) != nil {
+		dst = f.Get(fields.Title).AppendJSON(dst)
 	} else {
 		dst = fields.AppendString(dst, f.Headline(e))
 	}
@@ -211,12 +212,12 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 		dst, host = begin(dst, `"host":{`)
 		dst = host.end(c.appendRisk(dst, &f), '}')
 	}
-	if f.Detector != nil {
+	if f.Get(fields.Detector) != nil {
 		dst = append(dst, `,"rule":{"name":`...)
-		dst = append(f.Detector.AppendJSON(dst), '}')
+		dst = append(f.Get(fields.Detector).AppendJSON(dst), '}')
 	}
-	if !f.Mitre.IsZero() {
-		dst = appendThreat(dst, &f.Mitre)
+	if mitre, ok := f.Mitre(); ok {
+		dst = appendThreat(dst, &mitre)
 	}
 	if len(e.Source) > 0 {
 		dst = append(dst, `,"related":{"hosts":[`...)
@@ -233,13 +234,13 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 // appendRisk appends the risk that a risk assessment found to its host.
 func (c *Codec) appendRisk(dst []byte, f *fields.Fields) []byte {
 	dst, risk := begin(dst, `"risk":{`)
-	if f.RiskLevel != nil {
+	if f.Get(fields.RiskLevel) != nil {
 		dst = append(dst, `"calculated_level":`...)
 		level := len(dst)
-		dst = f.RiskLevel.AppendJSON(dst)
+		dst = f.Get(fields.RiskLevel).AppendJSON(dst)
 		capitalise(dst[level:])
 	}
-	dst = c.number(dst, `"calculated_score":`, f.RiskScore)
+	dst = c.number(dst, `"calculated_score":`, f.Get(fields.RiskScore))
 	return risk.end(dst, '}')
 }
 

@@ -92,23 +92,13 @@ func valueEnd(b []byte, i int) int {
 // compositeEnd is the index behind the object or array that opens at i.
 func compositeEnd(b []byte, i int) int {
 	for depth := 0; i < len(b); i++ {
-		if i+8 <= len(b) {
-			// With these bits set all four brackets are DEL. So are Y, y, _ and
-			// DEL, which stand in strings only.
-			x := binary.LittleEndian.Uint64(b[i:])
-			m := equal(x, '"'*lows) | equal(x|0x26*lows, 0x7f*lows)
-			if m == 0 {
-				i += 7
-				continue
-			}
-			i += bits.TrailingZeros64(m) / 8
-		}
-		switch b[i] {
-		case '"':
+		switch c := b[i]; {
+		case c == '"':
 			i = stringEnd(b, i) - 1
-		case '{', '[':
+		case c < '[': // brackets and braces are behind nearly all else that stands outside of strings
+		case c|0x20 == '{':
 			depth++
-		case '}', ']':
+		case c|0x20 == '}':
 			if depth--; depth == 0 {
 				return i + 1
 			}
@@ -123,4 +113,10 @@ func scalarEnd(b []byte, i int) int {
 		i++ // the first comparison holds for digits, the minus and the point
 	}
 	return i
+}
+
+// notNumber has the top bit set of the first byte of x that is no digit, sign
+// of minus or point. Only the lowest such bit is exact.
+func notNumber(x uint64) uint64 {
+	return ((x-'-'*lows)&^x | (x + (0x7f-'9')*lows) | x) & highs
 }

@@ -3,7 +3,7 @@
 // what all codecs share: scales of severity, times, and counters of repairs.
 //
 // Values are views into the event's body and live as long as it does. Nothing
-// allocates.
+// allocates, but for what a Reader learns.
 package fields
 
 import (
@@ -43,42 +43,36 @@ func KindOf(eventType []byte) Kind {
 type Fields struct {
 	Kind Kind
 
-	Title, Description Value
-	Recommendations    Value
-	RiskFactors        Value
-
-	AnomalyType, AnomalyScore, Confidence Value // anomaly.*
-	Method, Detector                      Value // detection.*
-
-	RiskScore, RiskLevel, PreviousScore, ScoreChange               Value // risk.*
-	SecurityPosture, ComplianceComponent, Vulnerability, Behaviour Value // risk_components.*
-
-	IsCompliant, ComplianceScore                  Value // compliance.*
-	PoliciesTotal, PoliciesPassed, PoliciesFailed Value
-	CriticalPolicies                              Value // violations.critical_policies
-
-	Mitre Mitre // mitre_attack
+	body []byte
+	at   [names]span
 }
+
+// A span is where a value stands in the body; its end is 0 if it does not.
+type span struct{ start, end uint32 }
 
 // Read fills f, which is zero, from e. A member that occurs again
 // replaces the first. Members of a type other than
 // their container's own (an "anomaly" that is a string, say) are ignored.
 func (f *Fields) Read(e *agent.Event) {
-	f.Kind = KindOf(e.Type)
-	if i := skipSpace(e.Body, 0); i < len(e.Body) && e.Body[i] == '{' {
-		f.scan(e.Body, i+1)
-	}
+	f.Kind, f.body = KindOf(e.Type), e.Body
+	f.scan(top)
+}
+
+// Get is the value of the member called n, or nil.
+func (f *Fields) Get(n Name) Value {
+	at := f.at[n]
+	return present(f.body[at.start:at.end])
 }
 
 // Score is the one figure that the kind is about, if it has one.
 func (f *Fields) Score() Value {
 	switch f.Kind {
 	case Anomaly:
-		return f.AnomalyScore
+		return f.Get(AnomalyScore)
 	case Risk:
-		return f.RiskScore
+		return f.Get(RiskScore)
 	case Compliance:
-		return f.ComplianceScore
+		return f.Get(ComplianceScore)
 	}
 	return nil
 }
@@ -86,7 +80,7 @@ func (f *Fields) Score() Value {
 // Outcome is "success" or "failure" for a compliance check that says so, else "".
 func (f *Fields) Outcome() string {
 	if f.Kind == Compliance {
-		switch string(f.IsCompliant) {
+		switch string(f.Get(IsCompliant)) {
 		case "true", `"true"`:
 			return "success"
 		case "false", `"false"`:

@@ -18,42 +18,26 @@ type Label struct {
 	ID, Name Value
 }
 
-// read takes the array form, or an object of it. A value of another type is ignored.
-func (m *Mitre) read(v []byte) {
-	*m = Mitre{}
-	if json.KindOf(v) == json.Array {
-		m.list = v
-		return
+// Mitre is what the event names of ATT&CK; ok is false if that is nothing.
+func (f *Fields) Mitre() (m Mitre, ok bool) {
+	for n := tactic; n <= subTechniqueName; n++ {
+		ok = ok || f.at[n].end > 0
 	}
-	json.Walk(v, func(key, v []byte) bool {
-		if to := m.named(key); to != nil {
-			*to = present(v)
-		}
-		return true
-	})
+	if !ok && f.at[attacks].end == 0 {
+		return m, false
+	}
+	m = Mitre{
+		Tactic: f.Get(tactic), TacticName: f.Get(tacticName),
+		Technique: f.Get(technique), TechniqueName: f.Get(techniqueName),
+		SubTechnique: f.Get(subTechnique), SubTechniqueName: f.Get(subTechniqueName),
+	}
+	if list := f.Get(attacks); json.KindOf(list) == json.Array {
+		m.list = list
+	}
+	return m, !m.isZero()
 }
 
-// named is where the member called key goes to, or nil.
-func (m *Mitre) named(key []byte) *Value {
-	switch string(key) {
-	case "tactic":
-		return &m.Tactic
-	case "tactic_name":
-		return &m.TacticName
-	case "technique":
-		return &m.Technique
-	case "technique_name":
-		return &m.TechniqueName
-	case "sub_technique", "subtechnique":
-		return &m.SubTechnique
-	case "sub_technique_name", "subtechnique_name":
-		return &m.SubTechniqueName
-	}
-	return nil
-}
-
-// IsZero reports whether the event names nothing of ATT&CK.
-func (m *Mitre) IsZero() bool {
+func (m *Mitre) isZero() bool {
 	return m.Tactic == nil && m.TacticName == nil && m.Technique == nil && m.TechniqueName == nil &&
 		m.SubTechnique == nil && m.SubTechniqueName == nil && m.list == nil
 }
@@ -77,12 +61,11 @@ func (m *Mitre) Each(p Part, f func(Label)) {
 		return
 	}
 	json.Elements(m.list, func(v []byte) bool {
-		if json.KindOf(v) == json.Object {
-			var one Mitre
-			one.read(v)
-			id, name := one.part(p)
-			labels(id, name, f)
-		}
+		of := Fields{body: v}
+		of.scan(mitre)
+		one, _ := of.Mitre()
+		id, name := one.part(p)
+		labels(id, name, f)
 		return true
 	})
 }

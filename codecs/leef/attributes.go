@@ -67,36 +67,36 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 
 	switch f.Kind {
 	case fields.Anomaly:
-		dst = c.value(dst, l, "anomalyScore=", f.AnomalyScore)
-		dst = c.value(dst, l, "anomalyConfidence=", f.Confidence)
-		dst = c.value(dst, l, "detectionMethod=", f.Method)
-		dst = c.value(dst, l, "detector=", f.Detector)
-		if !f.Mitre.IsZero() {
-			dst = c.mitre(dst, l, "mitreTactic=", &f.Mitre, fields.Tactics)
-			dst = c.mitre(dst, l, "mitreTechnique=", &f.Mitre, fields.Techniques)
+		dst = c.value(dst, l, "anomalyScore=", f.Get(fields.AnomalyScore))
+		dst = c.value(dst, l, "anomalyConfidence=", f.Get(fields.Confidence))
+		dst = c.value(dst, l, "detectionMethod=", f.Get(fields.Method))
+		dst = c.value(dst, l, "detector=", f.Get(fields.Detector))
+		if mitre, ok := f.Mitre(); ok {
+			dst = c.mitre(dst, l, "mitreTactic=", &mitre, fields.Tactics)
+			dst = c.mitre(dst, l, "mitreTechnique=", &mitre, fields.Techniques)
 		}
-		dst = c.value(dst, l, "title=", f.Title)
+		dst = c.value(dst, l, "title=", f.Get(fields.Title))
 	case fields.Risk:
-		dst = c.value(dst, l, "riskLevel=", f.RiskLevel)
-		dst = c.value(dst, l, "riskScore=", f.RiskScore)
-		dst = c.value(dst, l, "previousRiskScore=", f.PreviousScore)
-		dst = c.value(dst, l, "riskScoreChange=", f.ScoreChange)
-		dst = c.value(dst, l, "riskFactors=", f.RiskFactors)
+		dst = c.value(dst, l, "riskLevel=", f.Get(fields.RiskLevel))
+		dst = c.value(dst, l, "riskScore=", f.Get(fields.RiskScore))
+		dst = c.value(dst, l, "previousRiskScore=", f.Get(fields.PreviousScore))
+		dst = c.value(dst, l, "riskScoreChange=", f.Get(fields.ScoreChange))
+		dst = c.value(dst, l, "riskFactors=", f.Get(fields.RiskFactors))
 	case fields.Compliance:
-		dst = c.value(dst, l, "isCompliant=", f.IsCompliant)
-		dst = c.value(dst, l, "complianceScore=", f.ComplianceScore)
-		dst = c.value(dst, l, "policiesTotal=", f.PoliciesTotal)
-		dst = c.value(dst, l, "policiesPassed=", f.PoliciesPassed)
-		dst = c.value(dst, l, "policiesFailed=", f.PoliciesFailed)
-		dst = c.value(dst, l, "criticalPolicies=", f.CriticalPolicies)
+		dst = c.value(dst, l, "isCompliant=", f.Get(fields.IsCompliant))
+		dst = c.value(dst, l, "complianceScore=", f.Get(fields.ComplianceScore))
+		dst = c.value(dst, l, "policiesTotal=", f.Get(fields.PoliciesTotal))
+		dst = c.value(dst, l, "policiesPassed=", f.Get(fields.PoliciesPassed))
+		dst = c.value(dst, l, "policiesFailed=", f.Get(fields.PoliciesFailed))
+		dst = c.value(dst, l, "criticalPolicies=", f.Get(fields.CriticalPolicies))
 	default:
-		dst = c.value(dst, l, "title=", f.Title)
+		dst = c.value(dst, l, "title=", f.Get(fields.Title))
 	}
 	for i := range c.extra {
 		dst = c.extension(dst, l, &c.extra[i], e)
 	}
 	n := len(dst)
-	if dst = c.value(dst, l, "msg=", f.Description); len(dst) > n {
+	if dst = c.value(dst, l, "msg=", f.Get(fields.Description)); len(dst) > n {
 		l.msg = n + len(c.delimiter) + len("msg=")
 	}
 	return dst

@@ -34,6 +34,7 @@ var ErrTooLong = errors.New("the event is longer than max_message even without i
 // LEEF has no escapes. What would break a line is replaced: the delimiter and
 // control characters in values by a space, the pipe in the header by _.
 type Codec struct {
+	reader    fields.Reader
 	header    *rfc5424.Header
 	nilSD     bool
 	device    []byte // "LEEF:2.0|vendor|product|version|"
@@ -113,7 +114,7 @@ func (l *line) mark(end int) {
 // first the end of its msg, and if that is not enough whole attributes from its end.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	var f fields.Fields
-	f.Read(e)
+	c.reader.Read(&f, e)
 	l := line{start: len(dst)}
 	dst = c.header.Append(dst, e)
 	if c.nilSD {
@@ -132,11 +133,11 @@ func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 // eventID appends the event's class, never its own id: QRadar counts on few different ones.
 func (c *Codec) eventID(dst []byte, e *agent.Event, f *fields.Fields) []byte {
 	n := len(dst)
-	if f.Kind == fields.Anomaly && f.AnomalyType != nil {
-		if text, ok := f.AnomalyType.Plain(); ok {
+	if f.Kind == fields.Anomaly && f.Get(fields.AnomalyType) != nil {
+		if text, ok := f.Get(fields.AnomalyType).Plain(); ok {
 			dst = c.headerField(dst, text)
 		} else {
-			dst = f.AnomalyType.AppendText(dst)
+			dst = f.Get(fields.AnomalyType).AppendText(dst)
 			m := len(dst)
 			dst = c.headerField(dst, dst[n:m])
 			dst = append(dst[:n], dst[m:]...)

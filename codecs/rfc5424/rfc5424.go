@@ -30,6 +30,7 @@ const bom = "\xef\xbb\xbf"
 // Codec is an agent.Encoder for one syslog message without a frame. It is safe
 // for concurrent use.
 type Codec struct {
+	reader    fields.Reader
 	header    *Header
 	sd        []byte // "[name@number"
 	bomAuto   bool
@@ -115,7 +116,7 @@ func checkSDID(id string) error {
 // there it stands at the beginning of the text, so that the event's id is never lost.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	var f fields.Fields
-	f.Read(e)
+	c.reader.Read(&f, e)
 	start := len(dst)
 	dst = c.header.Append(dst, e)
 	dst = c.appendSD(dst, e, &f)
@@ -157,9 +158,9 @@ func (c *Codec) appendSD(dst []byte, e *agent.Event, f *fields.Fields) []byte {
 	dst = append(dst, fields.SeverityName(e.Severity)...)
 	dst = append(dst, '"')
 	dst = c.value(dst, ` score="`, f.Score())
-	if !f.Mitre.IsZero() {
-		dst = c.attack(dst, ` tactic="`, &f.Mitre, fields.Tactics)
-		dst = c.attack(dst, ` technique="`, &f.Mitre, fields.Techniques)
+	if mitre, ok := f.Mitre(); ok {
+		dst = c.attack(dst, ` tactic="`, &mitre, fields.Tactics)
+		dst = c.attack(dst, ` technique="`, &mitre, fields.Techniques)
 	}
 	return append(dst, ']')
 }

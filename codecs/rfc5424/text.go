@@ -11,21 +11,21 @@ func AppendText(dst []byte, e *agent.Event, f *fields.Fields, r *fields.Repairs)
 	start := len(dst)
 	switch f.Kind {
 	case fields.Risk:
-		dst = figure(dst, start, "level=", f.RiskLevel, r)
-		dst = figure(dst, start, "total_score=", f.RiskScore, r)
-		dst = figure(dst, start, "previous_score=", f.PreviousScore, r)
-		dst = figure(dst, start, "score_change=", f.ScoreChange, r)
+		dst = figure(dst, start, "level=", f.Get(fields.RiskLevel), r)
+		dst = figure(dst, start, "total_score=", f.Get(fields.RiskScore), r)
+		dst = figure(dst, start, "previous_score=", f.Get(fields.PreviousScore), r)
+		dst = figure(dst, start, "score_change=", f.Get(fields.ScoreChange), r)
 	case fields.Compliance:
-		dst = figure(dst, start, "is_compliant=", f.IsCompliant, r)
-		dst = figure(dst, start, "score=", f.ComplianceScore, r)
-		dst = figure(dst, start, "policies_failed=", f.PoliciesFailed, r)
-		dst = figure(dst, start, "policies_total=", f.PoliciesTotal, r)
+		dst = figure(dst, start, "is_compliant=", f.Get(fields.IsCompliant), r)
+		dst = figure(dst, start, "score=", f.Get(fields.ComplianceScore), r)
+		dst = figure(dst, start, "policies_failed=", f.Get(fields.PoliciesFailed), r)
+		dst = figure(dst, start, "policies_total=", f.Get(fields.PoliciesTotal), r)
 	}
 	if len(dst) > start {
 		return dst
 	}
-	if f.Title != nil {
-		return f.Title.AppendLine(dst, r)
+	if f.Get(fields.Title) != nil {
+		return f.Get(fields.Title).AppendLine(dst, r)
 	}
 	return fields.AppendLine(dst, f.Headline(e), r)
 }

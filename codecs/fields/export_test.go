@@ -1,0 +1,4 @@
+package fields
+
+// Names is how many there are.
+const Names = names

@@ -1,0 +1,168 @@
+package fields_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/plugintest"
+	"github.com/adrian207/siemd/codecs/fields"
+	"github.com/adrian207/siemd/codecs/internal/vectors"
+)
+
+// check reads body with r, which may know its shape, and without.
+func check(t interface{ Errorf(string, ...any) }, r *fields.Reader, eventType, body string) {
+	e := agent.Event{Type: []byte(eventType), Body: []byte(body)}
+	var got, want fields.Fields
+	r.Read(&got, &e)
+	want.Read(&e)
+	if got.Kind != want.Kind || all(got) != all(want) {
+		t.Errorf("%s: %s, want %s", body, all(got), all(want))
+	}
+}
+
+// Each pair is an event from which a shape is learnt, and one that has the
+// same shape, or only seems to have it.
+var pairs = [][2]string{
+	{`{"title":"a","anomaly":{"score":1.5}}`, `{"title":"bcdefghijklmnopq","anomaly":{"score":-23.25}}`},
+	{`{"title":"a","x":1,"description":"b"}`, `{"title":"\",\"x\":1,\"description\":\"","x":1,"description":"c"}`},
+	{`{"title":"a\\","x":1}`, `{"title":"a\"","x":1}`},
+	{`{"x":"ab","title":"c"}`, `{"x":"a\"","title":"c"}`},
+	{`{"x":"ab","title":"c"}`, `{"x":"","title":""}`},
+	{`{"x":"","title":""}`, `{"x":"\\","title":"\\"}`},
+	{`{"x":12345678,"title":"12345678"}`, `{"x":1234567,"title":"1234567"}`},
+	{`{"x":1,"title":"12345678901234567890"}`, `{"x":1e5,"title":"12345678901234567\"90"}`},
+	{`{"x":1,"title":"12345678901234567890"}`, `{"x":1,"title":"12345678901234567"}`},
+	{`{"x":1,"title":"abcdefghijkl"}`, `{"x":1,"title":"a","y":"fghi"}`},
+	{`{"title":null,"x":true}`, `{"title":"a","x":false}`},
+	{`{"title":"","x":true}`, `{"title":null,"x":[1]}`},
+	{`{"title":5}`, `{"title":"5"}`},
+	{`{"title":5}`, `{"title":null}`},
+	{`{"title":{"a":1},"x":1}`, `{"title":{"b":[2,3]},"x":1}`},
+	{`{"anomaly":null,"title":"a"}`, `{"anomaly":{"score":1},"title":"a"}`},
+	{`{"anomaly":7,"title":"a"}`, `{"anomaly":{"score":1},"title":"a"}`},
+	{`{"anomaly":[],"title":"a"}`, `{"anomaly":{"score":1},"title":"a"}`},
+	{`{"anomaly":{},"title":"a"}`, `{"anomaly":{"score":1},"title":"a"}`},
+	{`{"mitre_attack":[{"tactic":"TA1"}]}`, `{"mitre_attack":[{"tactic":"TA2"},{"technique":"T1"}]}`},
+	{`{"mitre_attack":["x"]}`, `{"mitre_attack":{"tactic":"TA2"}}`},
+	{`{"risk_factors":["a","b"],"x":{"risk_factors":[1]}}`, `{"risk_factors":[],"x":{"risk_factors":["]"]}}`},
+	{`{"title":"a","title":"b"}`, `{"title":"c","title":""}`},
+	{`{ "title" : "a" , "x" : 1 } `, `{ "title" : "bcd" , "x" : 1 } `},
+	{`{"t\u0069tle":"a"}`, `{"t\u0069tle":"b"}`},
+	{`{}`, `{}`},
+	{`[{"title":"a"}]`, `[{"title":"b"}]`},
+	{`{"title":"a"}`, `{"title":"a"`},
+	{`{"title":"a","x":1}`, `{"title":"a","x":`},
+	{`{"title":"a"}`, `{"title":"`},
+}
+
+func TestEventsOfOneShape(t *testing.T) {
+	for _, p := range pairs {
+		for _, p := range [][2]string{p, {p[1], p[0]}} {
+			var r fields.Reader
+			check(t, &r, "anomaly", p[0])
+			check(t, &r, "anomaly", p[1])
+			check(t, &r, "anomaly", p[0])
+		}
+	}
+}
+
+// Every value is read at every size, whatever size the shape has it with.
+func TestValuesOfAllSizes(t *testing.T) {
+	for _, form := range []string{`{"title":"%s","x":1}`, `{"title":"%s"}`, `{"x":["%[1]s"],"title":"%[1]s","description":"%[1]s"}`} {
+		for learnt := range 20 {
+			var r fields.Reader
+			check(t, &r, "", fmt.Sprintf(form, strings.Repeat("a", learnt)))
+			for n := range 20 {
+				for _, c := range []string{"a", `\"`, `\\`, ",", "#"} {
+					check(t, &r, "", fmt.Sprintf(form, strings.Repeat(c, n)))
+					check(t, &r, "", fmt.Sprintf(form, strings.Repeat("b", n)+c))
+				}
+			}
+		}
+	}
+	for learnt := 1; learnt < 12; learnt++ {
+		var r fields.Reader
+		for n := 1; n < 12; n++ {
+			for _, value := range []string{strings.Repeat("1", n), "-" + strings.Repeat("1", n), "0." + strings.Repeat("5", n), "1e" + strings.Repeat("1", n), "1E+" + strings.Repeat("1", n)} {
+				check(t, &r, "", `{"anomaly":{"score":`+strings.Repeat("9", learnt)+`},"title":"a"}`)
+				check(t, &r, "", `{"anomaly":{"score":`+value+`},"title":"a"}`)
+				check(t, &r, "", `{"title":`+value+`}`)
+			}
+		}
+	}
+}
+
+// The seven types do not push each other out, and reading them learns nothing
+// after a while, so that it does not allocate.
+func TestAReaderLearnsAndIsDone(t *testing.T) {
+	g := plugintest.NewGenerator(1)
+	var events []*agent.Event
+	for range 700 {
+		events = append(events, vectors.Event(t, bytes.TrimSpace(g.Append(nil))))
+	}
+	var r fields.Reader
+	each := func() {
+		for _, e := range events {
+			var f fields.Fields
+			r.Read(&f, e)
+		}
+	}
+	each()
+	if n := testing.AllocsPerRun(5, each); n != 0 {
+		t.Errorf("%v allocations for events of known shapes", n)
+	}
+	// None of which is of the same shape as any before.
+	for i := range events {
+		events[i] = &agent.Event{Type: []byte("alert"), Body: fmt.Appendf(nil, `{"title":"a","key%d":1}`, i)}
+	}
+	each()
+	if n := testing.AllocsPerRun(5, each); n > 200 {
+		t.Errorf("%v allocations for events of unknown shapes", n)
+	}
+	for range 20 {
+		each()
+	}
+	if n := testing.AllocsPerRun(1, each); n > 100 {
+		t.Errorf("%v allocations for events of unknown shapes, which have been many by now", n)
+	}
+}
+
+func TestAReaderIsSafeForConcurrentUse(t *testing.T) {
+	var r fields.Reader
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := range 2000 {
+				p := pairs[(n+i)%len(pairs)]
+				check(t, &r, "anomaly", p[n/len(pairs)%2])
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// FuzzShape reads an event with the shape of another one.
+func FuzzShape(f *testing.F) {
+	for _, p := range pairs {
+		f.Add([]byte(p[0]), []byte(p[1]))
+	}
+	f.Add(vectors.Sample(), vectors.Sample())
+	f.Fuzz(func(t *testing.T, learnt, body []byte) {
+		if !json.Valid(learnt) {
+			return // the log has no such events, and what comes of them is not defined
+		}
+		var r fields.Reader
+		check(t, &r, "", string(learnt))
+		if json.Valid(body) {
+			check(t, &r, "", string(body))
+			return
+		}
+		var any fields.Fields
+		r.Read(&any, &agent.Event{Body: body})
+	})
+}
