@@ -114,6 +114,16 @@ func (s Severity) String() string {
 // ParseSeverity knows the five names and their aliases in any case. The text
 // is not kept. It does not allocate.
 func ParseSeverity(text []byte) (Severity, bool) {
+	switch string(text) { // most are written so
+	case "low":
+		return Low, true
+	case "medium":
+		return Medium, true
+	case "high":
+		return High, true
+	case "critical":
+		return Critical, true
+	}
 	var buf [16]byte
 	if len(text) > len(buf) {
 		return Unset, false

@@ -191,10 +191,14 @@ func (p *Preparer) timestamp() []byte {
 func (p *Preparer) severity() agent.Severity {
 	for _, s := range [...]slot{slotSeverity, slotAnomalySeverity, slotRiskLevel} {
 		if text := p.text(s); len(text) > 0 {
-			if sev, ok := agent.ParseSeverity(bytes.TrimSpace(text)); ok {
-				return sev
+			sev, ok := agent.ParseSeverity(text)
+			if !ok {
+				sev, ok = agent.ParseSeverity(bytes.TrimSpace(text))
 			}
-			return agent.Informational
+			if !ok {
+				sev = agent.Informational
+			}
+			return sev
 		}
 	}
 	if p.Common.Severity != agent.Unset {

@@ -128,7 +128,7 @@ func TestScanRefuses(t *testing.T) {
 	f(`{"a":1}{"a":1}`, agent.ReasonNotJSON, 7)
 	f(`{a:1}`, agent.ReasonNotJSON, 1)
 	f(`{'a':1}`, agent.ReasonNotJSON, 1)
-	f(`{"a":01}`, agent.ReasonNotJSON, 6)
+	f(`{"a":01}`, agent.ReasonNotJSON, 5)
 	f(`{"a":-}`, agent.ReasonNotJSON, 5)
 	f(`{"a":.5}`, agent.ReasonNotJSON, 5)
 	f(`{"a":1.}`, agent.ReasonNotJSON, 5)

@@ -121,36 +121,40 @@ func number(b []byte, i int) int {
 	if at(b, i) == '-' {
 		i++
 	}
-	switch c := at(b, i); {
-	case c == '0':
-		i++
-	case '1' <= c && c <= '9':
-		i = digitRun(b, i)
-	default:
+	digits := digitRun(b, i)
+	if digits == i || at(b, i) == '0' && digits > i+1 {
 		return -1
 	}
+	i = digits
 	if at(b, i) == '.' {
-		if j := digitRun(b, i+1); j > i+1 {
-			i = j
-		} else {
+		if digits = digitRun(b, i+1); digits == i+1 {
 			return -1
 		}
+		i = digits
 	}
 	if at(b, i)|0x20 == 'e' {
 		i++
 		if c := at(b, i); c == '+' || c == '-' {
 			i++
 		}
-		if j := digitRun(b, i); j > i {
-			i = j
-		} else {
+		if digits = digitRun(b, i); digits == i {
 			return -1
 		}
+		i = digits
 	}
 	return i
 }
 
+// digitRun is the index of the first byte from i that is no digit.
 func digitRun(b []byte, i int) int {
+	for i+8 <= len(b) {
+		// Digits become 0 to 9, to which 0x76 can be added without a carry into the top bit.
+		x := binary.LittleEndian.Uint64(b[i:]) ^ lanes*'0'
+		if m := (x + lanes*0x76 | x) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
 	for i < len(b) && '0' <= b[i] && b[i] <= '9' {
 		i++
 	}

@@ -93,13 +93,18 @@ type kind struct {
 // and the table is of no use.
 type kindTable struct {
 	list []kind
-	last int
+	seen [128]uint8 // where in list a kind was that hashes to here
 	over bool
 }
 
 func (t *kindTable) add(typ []byte, sev agent.Severity, n uint64) {
-	if t.last < len(t.list) {
-		if k := &t.list[t.last]; k.severity == sev && string(k.typ) == string(typ) {
+	h := len(typ)
+	if h > 0 {
+		h += int(typ[0])<<2 ^ int(typ[len(typ)-1])<<4
+	}
+	seen := &t.seen[(h+int(sev))%len(t.seen)]
+	if i := int(*seen); i < len(t.list) {
+		if k := &t.list[i]; k.severity == sev && string(k.typ) == string(typ) {
 			k.count += n
 			return
 		}
@@ -110,7 +115,7 @@ func (t *kindTable) add(typ []byte, sev agent.Severity, n uint64) {
 	for i := range t.list {
 		if k := &t.list[i]; k.severity == sev && string(k.typ) == string(typ) {
 			k.count += n
-			t.last = i
+			*seen = uint8(i)
 			return
 		}
 	}
@@ -118,13 +123,13 @@ func (t *kindTable) add(typ []byte, sev agent.Severity, n uint64) {
 		t.over = true
 		return
 	}
-	t.last = len(t.list)
+	*seen = uint8(len(t.list))
 	if cap(t.list) > len(t.list) {
 		t.list = t.list[:len(t.list)+1]
 	} else {
 		t.list = append(t.list, kind{})
 	}
-	k := &t.list[t.last]
+	k := &t.list[*seen]
 	k.typ, k.severity, k.count = append(k.typ[:0], typ...), sev, n
 }
 
@@ -135,4 +140,4 @@ func (t *kindTable) merge(o *kindTable) {
 	}
 }
 
-func (t *kindTable) reset() { t.list, t.last, t.over = t.list[:0], 0, false }
+func (t *kindTable) reset() { t.list, t.over = t.list[:0], false }
