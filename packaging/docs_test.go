@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// documents are all pages for people: docs/, and those at the root.
+// documents are all pages for people: docs/, those at the root, and the one beside the connectors.
 func documents(t *testing.T) []string {
 	t.Helper()
 	paths, err := filepath.Glob("../docs/*.md")
@@ -21,7 +21,7 @@ func documents(t *testing.T) []string {
 	for i, p := range paths {
 		paths[i] = strings.TrimPrefix(p, "../")
 	}
-	return append(paths, "README.md", "SECURITY.md", "CONTRIBUTING.md")
+	return append(paths, "README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "configs/connectors/README.md")
 }
 
 // A fence is a block of code in a page.
@@ -115,6 +115,9 @@ func siemdCommands(line string) [][]string {
 		words := strings.Fields(part)
 		for len(words) > 0 && (words[0] == "sudo" || words[0] == "$" || strings.Contains(words[0], "=")) {
 			words = words[1:]
+		}
+		if len(words) > 3 && slices.Equal(words[:3], []string{"go", "run", "."}) {
+			words = append([]string{"siemd"}, words[3:]...)
 		}
 		if len(words) > 1 && (words[0] == "siemd" || words[0] == "./siemd") {
 			all = append(all, words)

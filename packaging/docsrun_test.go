@@ -25,7 +25,10 @@ func TestBlocksInDocs(t *testing.T) {
 			kind, _, _ := strings.Cut(f.info, " ")
 			switch {
 			case strings.HasPrefix(f.info, "yaml siemd"): // TestConfigsInDocs
-			case kind == "python", kind == "syslog-ng": // below
+			case kind == "text": // a drawing, a formula
+			case kind == "python": // TestPythonInDocs
+			case kind == "syslog-ng":
+				t.Run(at, func(t *testing.T) { checkSyslogNG(t, f.text) })
 			case kind == "json":
 				if !json.Valid([]byte(f.text)) {
 					t.Errorf("%s: this is no JSON", at)
@@ -47,7 +50,7 @@ func TestBlocksInDocs(t *testing.T) {
 					if len(words) == 0 || strings.HasPrefix(words[0], "#") || strings.Contains(line, "=$(") {
 						continue
 					}
-					if words[0] != "siemd" && words[0] != "./siemd" && !slices.Contains(known, words[0]) {
+					if words[0] != "siemd" && words[0] != "./siemd" && !strings.HasPrefix(line, "go run . ") && !slices.Contains(known, words[0]) {
 						t.Errorf("%s: no test knows %s", at, words[0])
 					}
 					if words[0] == "make" && !strings.Contains(makefile, "\n"+words[1]+":") {
@@ -58,6 +61,37 @@ func TestBlocksInDocs(t *testing.T) {
 				t.Errorf("%s: no test looks at a block of %q", at, f.info)
 			}
 		}
+	}
+}
+
+// Code stands in fences, where the tests find it, and not in blocks that are only indented.
+func TestCodeStandsInFences(t *testing.T) {
+	t.Parallel()
+	for _, page := range documents(t) {
+		before, fenced := "", false
+		for i, line := range strings.Split(read(t, page), "\n") {
+			if strings.HasPrefix(strings.TrimSpace(line), "```") {
+				fenced = !fenced
+			}
+			if !fenced && before == "" && strings.HasPrefix(line, "    ") {
+				t.Errorf("%s:%d: an indented block: %s", page, i+1, line)
+			}
+			before = line
+		}
+	}
+}
+
+// checkSyslogNG has syslog-ng itself read the config; .ci/syslog-ng unpacks one where rsyslog is installed.
+func checkSyslogNG(t *testing.T, text string) {
+	t.Helper()
+	syslogNG := os.Getenv("SIEMD_SYSLOG_NG")
+	if syslogNG == "" {
+		syslogNG = tool(t, "syslog-ng")
+	}
+	path := filepath.Join(t.TempDir(), "syslog-ng.conf")
+	write(t, path, "@version: 3.35\n"+text+"\nlog { source(s_siemd); };\n")
+	if r := finish(t, exec.Command(syslogNG, "--syntax-only", "--no-caps", "-f", path)); r.code != 0 || strings.Contains(r.err, "rror") {
+		t.Errorf("syslog-ng --syntax-only: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }
 
