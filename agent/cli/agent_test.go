@@ -52,6 +52,21 @@ func startWith(t *testing.T, text string, flags ...string) *running {
 	dir := t.TempDir()
 	r := &running{t: t, conf: filepath.Join(dir, "siemd.yaml"), log: &syncBuffer{}}
 	r.write(text)
+	r.start(flags...)
+	return r
+}
+
+// again is the agent started once more, after it has been stopped.
+func (r *running) again() *running {
+	r.t.Helper()
+	next := &running{t: r.t, conf: r.conf, log: r.log}
+	next.start()
+	return next
+}
+
+func (r *running) start(flags ...string) {
+	t := r.t
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
@@ -75,7 +90,6 @@ func startWith(t *testing.T, text string, flags ...string) *running {
 		}
 		return siemd(t, "", "status", "-c", r.conf).code == exitOK
 	})
-	return r
 }
 
 // write replaces the config.

@@ -88,6 +88,10 @@ func printStatus(w io.Writer, st supervisor.Status, rate rates, now time.Time) {
 	if st.Log.CorruptBlocks > 0 || st.Log.LostEvents > 0 {
 		fmt.Fprintf(w, ", DAMAGED: %d blocks, %d events lost", st.Log.CorruptBlocks, st.Log.LostEvents)
 	}
+	if st.Log.Quarantined > 0 {
+		fmt.Fprintf(w, "\nquarantine: %s of damaged bytes and unfinished writes (%s), %s by their headers; 'siemd wal verify' tells of the log", count(st.Log.Quarantined, "file"),
+			agent.Bytes(st.Log.QuarantinedBytes).Short(), count(int(st.Log.QuarantinedEvents), "event"))
+	}
 	if st.Refused.Lines > 0 {
 		fmt.Fprintf(w, "\nrefused: %d lines kept (%s)", st.Refused.Lines, agent.Bytes(st.Refused.Bytes).Short())
 		if st.Refused.Dropped > 0 {

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -62,7 +64,7 @@ func walError(err error) error {
 
 func (w *walCommand) ls() *cobra.Command {
 	return &cobra.Command{
-		Use: "ls", Short: "list the segments and what they hold", Args: cobra.NoArgs,
+		Use: "ls", Short: "list the segments and what they hold; exit code 2 if headers tell of damage", Args: cobra.NoArgs,
 		Example: `  siemd wal ls --json | jq '.[].events'`,
 		RunE: func(*cobra.Command, []string) error {
 			dir, err := w.where()
@@ -74,16 +76,49 @@ func (w *walCommand) ls() *cobra.Command {
 				return walError(err)
 			}
 			if w.json {
-				return json.NewEncoder(w.std.out).Encode(list)
+				err = json.NewEncoder(w.std.out).Encode(list)
+			} else {
+				err = w.table(list)
 			}
-			t := tabwriter.NewWriter(w.std.out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(t, "SEGMENT\tSIZE\tRAW\tBLOCKS\tEVENTS\tFIRST\tLAST\tWRITTEN")
-			for _, s := range list {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.Name, agent.Bytes(s.Size).Short(), agent.Bytes(s.Raw).Short(),
-					s.Blocks, s.Events, s.FirstSeq, s.LastSeq, s.Begun.UTC().Format(time.RFC3339))
+			if err != nil {
+				return exit(exitIO, err)
 			}
-			return t.Flush()
+			if slices.ContainsFunc(list, func(s wal.SegmentInfo) bool { return len(s.Damage) > 0 }) {
+				return exit(exitFound, nil)
+			}
+			return nil
 		},
+	}
+}
+
+func (w *walCommand) table(list []wal.SegmentInfo) error {
+	t := tabwriter.NewWriter(w.std.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "SEGMENT\tSIZE\tRAW\tBLOCKS\tEVENTS\tFIRST\tLAST\tWRITTEN")
+	for _, s := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", s.Name, agent.Bytes(s.Size).Short(), agent.Bytes(s.Raw).Short(),
+			s.Blocks, s.Events, s.FirstSeq, s.LastSeq, s.Begun.UTC().Format(time.RFC3339))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, s := range list {
+		printDamage(w.std.out, s.Damage)
+	}
+	return nil
+}
+
+// printDamage writes a line for each place.
+func printDamage(out io.Writer, damage []wal.Damage) {
+	for _, d := range damage {
+		fmt.Fprint(out, "DAMAGE ")
+		if d.Segment != "" {
+			fmt.Fprintf(out, "%s bytes %d to %d: ", d.Segment, d.From, d.To)
+		}
+		fmt.Fprint(out, d.Reason)
+		if d.FirstSeq > 0 {
+			fmt.Fprintf(out, "; events %d to %d are lost", d.FirstSeq, d.LastSeq)
+		}
+		fmt.Fprintln(out)
 	}
 }
 
@@ -121,15 +156,15 @@ func (w *walCommand) report(r *wal.Report) {
 	if r.Unfinished > 0 {
 		fmt.Fprintf(w.std.out, "%d bytes of a write that was never acknowledged: no damage\n", r.Unfinished)
 	}
-	for _, d := range r.Damage {
-		fmt.Fprintf(w.std.out, "DAMAGE %s bytes %d to %d: %s", d.Segment, d.From, d.To, d.Reason)
-		if d.FirstSeq > 0 {
-			fmt.Fprintf(w.std.out, "; events %d to %d are lost", d.FirstSeq, d.LastSeq)
-		}
-		fmt.Fprintln(w.std.out)
+	printDamage(w.std.out, r.Damage)
+	for _, name := range r.Strays {
+		fmt.Fprintf(w.std.out, "DAMAGE %s holds no block of the log\n", name)
+	}
+	if r.LostBefore > 0 {
+		fmt.Fprintf(w.std.out, "%s lost to damage that has been repaired\n", count(int(r.LostBefore), "event"))
 	}
 	if r.Files > 0 {
-		fmt.Fprintf(w.std.out, "quarantine: %s, %s\n", count(r.Files, "file"), agent.Bytes(r.FileBytes).Short())
+		fmt.Fprintf(w.std.out, "quarantine: %s, %s, %s by their headers\n", count(r.Files, "file"), agent.Bytes(r.FileBytes).Short(), count(int(r.FileEvents), "event"))
 	}
 	if r.Clean() {
 		fmt.Fprintln(w.std.out, "clean")
@@ -140,7 +175,7 @@ func (w *walCommand) dump() *cobra.Command {
 	var in wal.Range
 	var since, until string
 	cmd := &cobra.Command{
-		Use: "dump", Short: "write events as JSONL, as they were taken", Args: cobra.NoArgs,
+		Use: "dump", Short: "write events as JSONL, as they were taken; exit code 2 if some are damaged", Args: cobra.NoArgs,
 		Example: `  siemd wal dump --from 1000 --to 2000
   siemd wal dump --since 2026-01-31T08:00:00Z --json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -160,15 +195,16 @@ func (w *walCommand) dump() *cobra.Command {
 				}
 			}
 			out := bufio.NewWriterSize(w.std.out, 64<<10)
-			damaged, err := wal.Dump(dir, in, func(e *agent.Event) error { return w.dumpEvent(out, e) })
+			damage, err := wal.Dump(dir, in, func(e *agent.Event) error { return w.dumpEvent(out, e) })
 			if err == nil {
 				err = out.Flush()
 			}
 			if err != nil {
 				return walError(err)
 			}
-			if damaged > 0 {
-				return exit(exitFound, fmt.Errorf("%d events are damaged and were left out", damaged))
+			if len(damage) > 0 {
+				printDamage(w.std.err, damage)
+				return exit(exitFound, errors.New("what is damaged was left out"))
 			}
 			return nil
 		},
@@ -227,12 +263,18 @@ func (w *walCommand) repair() *cobra.Command {
 				return walError(err)
 			}
 			if w.json {
-				return json.NewEncoder(w.std.out).Encode(done)
+				if err := json.NewEncoder(w.std.out).Encode(done); err != nil {
+					return exit(exitIO, err)
+				}
+			} else {
+				for _, a := range done.Actions {
+					fmt.Fprintln(w.std.out, a)
+				}
+				w.report(done.After)
 			}
-			for _, a := range done.Actions {
-				fmt.Fprintln(w.std.out, a)
+			if !done.After.Clean() {
+				return exit(exitFound, nil)
 			}
-			w.report(done.After)
 			return nil
 		},
 	}

@@ -52,8 +52,8 @@ func TestListVerifyDump(t *testing.T) {
 			seqs = append(seqs, e.Seq)
 			return nil
 		})
-		if err != nil || damaged != 0 || len(seqs) != 21 || seqs[0] != 20 || seqs[20] != 40 {
-			t.Errorf("%s: dumped %v, %d damaged, %v", state, seqs, damaged, err)
+		if err != nil || len(damaged) != 0 || len(seqs) != 21 || seqs[0] != 20 || seqs[20] != 40 {
+			t.Errorf("%s: dumped %v, damage %v, %v", state, seqs, damaged, err)
 		}
 		if _, err := Dump(dir, Range{Until: time.Unix(0, event(0).Received)}, func(e *agent.Event) error { return errors.New("none is that old") }); err != nil {
 			t.Error(err)

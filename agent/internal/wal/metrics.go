@@ -51,11 +51,13 @@ type Stats struct {
 	Full       bool   `json:"full"`
 	Trouble    string `json:"trouble,omitempty"` // why nothing can be written
 
-	CorruptBlocks    uint64 `json:"corrupt_blocks"` // regions that are no good block, found since Open
-	LostEvents       uint64 `json:"lost_events"`    // sequence numbers found missing since Open
-	DamagedStates    uint64 `json:"damaged_states"` // generations of state.json found damaged by Open
-	Quarantined      int    `json:"quarantined"`    // files set aside, whenever that was
-	QuarantinedBytes int64  `json:"quarantined_bytes"`
+	CorruptBlocks uint64 `json:"corrupt_blocks"` // regions that are no good block, found since Open
+	LostEvents    uint64 `json:"lost_events"`    // sequence numbers found missing since Open
+	DamagedStates uint64 `json:"damaged_states"` // generations of state.json found damaged by Open
+
+	Quarantined       int    `json:"quarantined"` // files set aside, whenever that was
+	QuarantinedBytes  int64  `json:"quarantined_bytes"`
+	QuarantinedEvents uint64 `json:"quarantined_events"` // in them, as far as headers tell
 }
 
 // Stats is a snapshot. It looks into the quarantine directory.
@@ -76,5 +78,6 @@ func (l *Log) Stats() Stats {
 	s.CorruptBlocks, s.LostEvents, s.DamagedStates = l.damage.blocks, l.damage.events, l.damage.states
 	l.damage.mu.Unlock()
 	s.Quarantined, s.QuarantinedBytes = quarantined(l.dir)
+	s.QuarantinedEvents = l.tally.count(l.dir)
 	return s
 }

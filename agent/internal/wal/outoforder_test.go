@@ -29,18 +29,9 @@ func unsyncedLog(t *testing.T, puts int) *sample {
 	}
 	copied := fastDir(t)
 	s.install(t, copied, func(map[string][]byte) {})
-	err := inspect(copied, func(v *visit) error {
-		for {
-			ok, err := v.scan.next()
-			if !ok || err != nil {
-				return err
-			}
-			s.tail = filepath.Join("wal", filepath.Base(v.seg.path))
-			s.blocks = append(s.blocks, sampleBlock{s.tail, v.scan.begin, v.scan.off, v.scan.h.first, v.scan.h.next() - 1})
-		}
-	})
-	if err != nil || len(s.blocks) != puts {
-		t.Fatalf("%d blocks, %v", len(s.blocks), err)
+	s.locate(t, copied)
+	if len(s.blocks) != puts {
+		t.Fatalf("%d blocks, want %d", len(s.blocks), puts)
 	}
 	return s
 }

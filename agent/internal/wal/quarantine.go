@@ -142,14 +142,59 @@ func (l *Log) setAside(name string) error {
 
 // quarantined is the number and size of the files set aside.
 func quarantined(dir string) (files int, size int64) {
-	entries, _ := os.ReadDir(filepath.Join(dir, "quarantine"))
+	_ = scraps(dir, func(_ string, n int64) { files, size = files+1, size+n })
+	return files, size
+}
+
+// scraps calls f for each file set aside.
+func scraps(dir string, f func(path string, size int64)) error {
+	dir = filepath.Join(dir, "quarantine")
+	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			files++
-			size += info.Size()
+			f(filepath.Join(dir, e.Name()), info.Size())
 		}
 	}
-	return files, size
+	return err
+}
+
+// A tally counts the events in quarantine. It remembers the files that it has
+// read, which do not change. The zero value is ready.
+type tally struct {
+	mu     sync.Mutex
+	events map[string]uint64 // by path
+}
+
+// count is the number of events in the files set aside, as far as headers
+// tell. Those of unfinished writes are among them, which nobody counts as lost.
+func (t *tally) count(dir string) (events uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.events
+	t.events = map[string]uint64{}
+	_ = scraps(dir, func(path string, size int64) {
+		n, ok := before[path]
+		if !ok {
+			n = eventsIn(path, size)
+		}
+		t.events[path] = n
+		events += n
+	})
+	return events
+}
+
+func eventsIn(path string, size int64) (n uint64) {
+	f, err := openFile(path)
+	if err != nil {
+		return 0
+	}
+	defer f.release()
+	for sc := (scanner{f: f, limit: size, low: 1, high: maxNumber}); ; {
+		if ok, err := sc.next(); !ok || err != nil {
+			return n
+		}
+		n += uint64(sc.h.count)
+	}
 }
 
 // eventsLost counts a hole in the sequence numbers, once for all readers.

@@ -68,20 +68,8 @@ func newSample(t testing.TB, compression string, puts []int) *sample {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err := inspect(dir, func(v *visit) error {
-		for {
-			ok, err := v.scan.next()
-			if !ok || err != nil {
-				return err
-			}
-			s.tail = filepath.Join("wal", filepath.Base(v.seg.path))
-			s.blocks = append(s.blocks, sampleBlock{s.tail, v.scan.begin, v.scan.off, v.scan.h.first, v.scan.h.next() - 1})
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	s.locate(t, dir)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() == "ballast" {
 			return err
 		}
@@ -93,6 +81,19 @@ func newSample(t testing.TB, compression string, puts []int) *sample {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// locate notes where in the log in dir the blocks are.
+func (s *sample) locate(t testing.TB, dir string) {
+	t.Helper()
+	w := inspection{block: func(v *visit, h *header) error {
+		s.tail = filepath.Join("wal", v.name())
+		s.blocks = append(s.blocks, sampleBlock{s.tail, v.scan.begin, v.scan.off, h.first, h.next() - 1})
+		return nil
+	}}
+	if err := w.walk(dir); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // install writes the files, as change leaves them, into an emptied dir.

@@ -67,6 +67,7 @@ type Log struct {
 	closeErr    error
 
 	damage damage
+	tally  tally
 	meters meters
 	turns  turns
 
