@@ -21,6 +21,9 @@ func (r *run) acked(j *job) {
 		r.log.Info("the log takes lines again")
 		r.failures = 0
 	}
+	if r.failing == nil {
+		r.follow(j.settled)
+	}
 	f := j.file
 	if f == nil {
 		return

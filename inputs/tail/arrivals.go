@@ -11,7 +11,7 @@ func (r *run) hinted() {
 		if f == nil && !r.interesting(path) {
 			// Perhaps the copy of a file that is about to be truncated.
 			if of := r.byPath[filepath.Join(filepath.Dir(path), stem(path))]; of != nil && of.path != path && !r.knows(path) {
-				r.admitSiblings(of, false)
+				r.admitCopies(of)
 			}
 			continue
 		}

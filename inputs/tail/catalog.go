@@ -24,6 +24,8 @@ type entry struct {
 	gone int64  // since when it was not, Unix nanoseconds; 0: it is there
 	twin bool   // it is ours only if it turns out to be a twin
 	own  bool   // it had, at some time, a name that rotated names are made of
+
+	followed bool // it left its name, and what had the name since then is known
 }
 
 // An identity tells a file from all others of its time.
@@ -70,6 +72,9 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 		if e.own {
 			flags |= 2
 		}
+		if e.followed {
+			flags |= 4
+		}
 		dst = append(dst, flags)
 		dst = binary.AppendUvarint(dst, uint64(len(e.path)))
 		dst = append(dst, e.path...)
@@ -93,7 +98,7 @@ func parseCatalog(b []byte) ([]entry, error) {
 		e.id.birth = int64(d.number(1<<63 - 1))
 		e.gone = int64(d.number(1 << 62))
 		flags := d.byte()
-		e.twin, e.own = flags&1 != 0, flags&2 != 0
+		e.twin, e.own, e.followed = flags&1 != 0, flags&2 != 0, flags&4 != 0
 		e.path = d.text(1 << 16)
 		e.open = d.text(1 << 16)
 		entries = append(entries, e)

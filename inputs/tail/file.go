@@ -47,6 +47,7 @@ type file struct {
 	lost     bool      // no pattern names it any more; it is drained
 	missed   bool      // it was not found when it was looked for
 	leftAt   time.Time // when it was moved or lost
+	followed bool      // it left its name, and what had the name since then is known
 	final    bool      // what is left of it now is a line
 	intactAt int64     // when what was read was last found unchanged, Unix nanoseconds
 	verified time.Time // the same, in this run and since it last went back to its mark

@@ -29,8 +29,9 @@ type job struct {
 	file    *file // nil for the catalog
 	buffer  *buffer
 	batch   agent.Batch
-	bytes   int64 // how much of the file it covers
-	offset  int64 // up to where
+	settled []*file // whose followers are listed once this is on disk
+	bytes   int64   // how much of the file it covers
+	offset  int64   // up to where
 	seq     uint64
 	sure    bool // its mark says that seq is the last
 	ticket  agent.Ticket

@@ -16,9 +16,12 @@ func (r *run) load() {
 			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
 		}
 		for _, e := range entries {
-			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, followed: e.followed, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
 			r.restore(f)
 			r.add(f)
+			if f.wasOwn && (!f.own || f.gone != 0) {
+				r.depart(f, time.Now())
+			}
 		}
 	}
 }

@@ -41,6 +41,9 @@ type run struct {
 	moving   map[*file]bool // renamed, not yet finished
 	suspects map[*file]suspicion
 
+	departures map[string]*departure // by name
+	settled    []*file               // of departures that have ended since the catalog was last written
+
 	dirty     map[int]bool        // shards of the catalog to write
 	refusals  map[string]bool     // paths whose refusal was logged
 	lists     map[string]*listing // directories read in this scan
@@ -65,7 +68,8 @@ func newRun(t *Tail, sink agent.Sink) *run {
 		asked: make(chan chan []agent.FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
 		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
 		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]suspicion{},
-		dirty: map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,
+		departures: map[string]*departure{},
+		dirty:      map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,
 	}
 	r.hints.log = r.log
 	return r

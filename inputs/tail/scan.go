@@ -53,6 +53,7 @@ func (r *run) scan(now time.Time) {
 		r.admit(fo)
 	}
 	r.lists = map[string]*listing{}
+	r.searchDepartures(now)
 	r.searchLost(now)
 	r.lists = nil
 	r.forgetOld(now)
@@ -102,6 +103,9 @@ func (r *run) place(f *file, fo found) {
 		f.lost, f.onlyTwin = false, false
 	}
 	if f.path != fo.path {
+		if f.wasOwn {
+			r.depart(f, time.Now())
+		}
 		if !f.moved && !f.finished {
 			r.meters.rotations.Inc()
 			f.moved = true
@@ -115,6 +119,10 @@ func (r *run) place(f *file, fo found) {
 	}
 	if open != f.open {
 		f.open = open
+		r.dirty[f.id.shard()] = true
+	}
+	if f.own && f.followed { // it has its name again
+		f.followed = false
 		r.dirty[f.id.shard()] = true
 	}
 	f.pattern = fo.pattern
@@ -153,7 +161,7 @@ func (r *run) target(fo found) string {
 	if i, err := statPath(path, false); err == nil && i.id == fo.info.id {
 		return path
 	}
-	if name, ok := r.list(filepath.Dir(path)).byID[fo.info.id]; ok {
+	if name, ok := readListing(filepath.Dir(path)).byID[fo.info.id]; ok {
 		return filepath.Join(filepath.Dir(path), name)
 	}
 	return path
@@ -172,12 +180,12 @@ func (r *run) lose(f *file, now time.Time) {
 		r.meters.rotations.Inc()
 	}
 	f.moved, f.lost, f.was, f.leftAt = false, true, f.path, now
+	r.depart(f, now)
 	r.log.Debug("a file lost its name", "path", f.path, "id", f.id, "offset", f.offset, "open", f.fd != nil)
 	r.draining[f] = true
 }
 
-// searchLost finds out where lost files without a descriptor went, and
-// whether there are siblings that came and went between two scans.
+// searchLost finds out where lost files without a descriptor went.
 func (r *run) searchLost(now time.Time) {
 	for f := range r.draining {
 		again := f.missed
@@ -185,7 +193,6 @@ func (r *run) searchLost(now time.Time) {
 		if f.leftAt != now && !again {
 			continue
 		}
-		r.admitSiblings(f, true)
 		if f.fd != nil {
 			continue
 		}
@@ -270,17 +277,19 @@ func (r *run) flushCatalog() {
 	lists := make(map[int][]entry, len(r.dirty))
 	for _, f := range r.files {
 		if n := f.id.shard(); r.dirty[n] {
-			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn})
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn, followed: f.followed})
 		}
 	}
+	var last *job
 	for n := range r.dirty {
 		var pos []byte
 		if len(lists[n]) > 0 {
 			pos = appendCatalog(nil, lists[n])
 		}
-		r.submitMark(nil, shardKey(n), pos)
+		last = r.submitMark(nil, shardKey(n), pos)
 	}
 	clear(r.dirty)
+	last.settled, r.settled = r.settled, nil
 }
 
 // submitMark hands over a mark without lines.

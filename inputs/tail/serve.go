@@ -61,7 +61,7 @@ func (r *run) serve(f *file, b *buffer) bool {
 	if used > 0 && seen == 0 && f.gen > 0 && !f.lost {
 		// No text proves that this is what came right after the truncation: there
 		// may have been another one since, with a copy of what was between them.
-		r.admitSiblings(f, false)
+		r.admitCopies(f)
 	}
 	f.state, f.seen, f.atEnd = next, next.offset+left, !more && err == nil
 	if more {
@@ -204,7 +204,7 @@ func (r *run) truncated(f *file) {
 	r.closeStream(f)
 	if !f.lost {
 		// Copies are listed before the truncation is: later nobody would look for them.
-		r.admitSiblings(f, false)
+		r.admitCopies(f)
 		r.flushCatalog()
 	}
 	r.saveState(f)

@@ -147,8 +147,6 @@ func (r *rig) expect(want ...string) {
 // calm waits until the input has looked at everything several times.
 func (r *rig) calm() {
 	r.t.Helper()
-	marker := fmt.Sprintf("calm-%d", time.Now().UnixNano())
-	_ = marker
 	time.Sleep(3*r.time.scan + r.time.twin)
 }
 

@@ -1,0 +1,203 @@
+package tail
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A slowMotion is an input whose every step the test takes: what happens
+// between two looks is known to the system call.
+type slowMotion struct {
+	*rig
+	run  *run
+	n    int             // lines written
+	seen map[string]bool // lines of files that were there at a look
+	did  []string
+}
+
+func newSlowMotion(t *testing.T, quiet time.Duration, patterns ...string) *slowMotion {
+	s := &slowMotion{rig: newRig(t, patterns...), seen: map[string]bool{}}
+	s.time.quiet, s.time.abandon, s.time.settle, s.time.twin = quiet, time.Hour, 0, 0
+	s.begin()
+	return s
+}
+
+func (s *slowMotion) begin() {
+	in, err := New(s.conf, s.env())
+	s.must(err)
+	in.timing = s.time
+	s.run = newRun(in, s.sink)
+	s.run.meters = newMeters(in.env)
+	s.run.hand.free = make(chan *buffer, 1)
+	s.run.hand.free <- &buffer{}
+	s.run.load()
+}
+
+func (s *slowMotion) end() {
+	for _, f := range s.run.files {
+		f.close()
+	}
+	s.run.meters.close()
+}
+
+func (s *slowMotion) restart() {
+	s.end()
+	s.begin()
+}
+
+// halfALook scans, and stops when a part of what that found out is stored.
+func (s *slowMotion) halfALook() {
+	s.run.scan(time.Now())
+	s.run.outbox = s.run.outbox[:rand.IntN(len(s.run.outbox)+1)]
+	s.deliver()
+	s.restart()
+}
+
+// look scans, and reads all that there is to be read.
+func (s *slowMotion) look() {
+	names, err := filepath.Glob(s.path("*"))
+	s.must(err)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		s.must(err)
+		for line := range strings.Lines(string(text)) {
+			s.seen[strings.TrimSuffix(line, "\n")] = true
+		}
+	}
+	r := s.run
+	for r.scanWanted = true; r.scanWanted; {
+		r.scan(time.Now())
+		for range 100 {
+			r.tick(time.Now())
+			for len(r.queue) > 0 {
+				r.turn(<-r.hand.free)
+				s.deliver()
+			}
+			if len(r.pending) == 0 {
+				break
+			}
+		}
+		s.deliver()
+	}
+}
+
+func (s *slowMotion) deliver() {
+	r := s.run
+	for len(r.outbox) > 0 {
+		j := r.outbox[0]
+		r.outbox = r.outbox[1:]
+		r.inFlight++
+		j.receipt, j.err = s.sink.Emit(context.Background(), j.batch)
+		s.must(j.err)
+		r.hand.release(j.buffer)
+		r.acked(j)
+	}
+}
+
+func (s *slowMotion) create() {
+	s.write("app.log", fmt.Sprintf("{\"n\":%d}\n{\"n\":%d}\n", s.n, s.n+1))
+	s.n += 2
+}
+
+// check looks once more and wants every line that was there to be seen, once.
+func (s *slowMotion) check() {
+	s.t.Helper()
+	s.look()
+	came := map[string]int{}
+	for _, l := range s.sink.got() {
+		came[l]++
+	}
+	for l := range s.seen {
+		if came[l] != 1 {
+			names, _ := filepath.Glob(s.path("*"))
+			s.t.Fatalf("the line %s came %d times, after %q; files %q", l, came[l], s.did, names)
+		}
+	}
+}
+
+// A succession is a way in which files follow each other under a name.
+type succession struct {
+	name     string
+	patterns []string
+	turn     []func(s *slowMotion, turn int) // one rotation, by system calls
+	rounds   int
+}
+
+var successions = []succession{
+	{"rename", []string{"app.log"}, []func(*slowMotion, int){
+		func(s *slowMotion, turn int) { s.move("app.log", fmt.Sprintf("app.log.%d", turn)) },
+		func(s *slowMotion, turn int) { s.create() },
+	}, 4},
+	{"shift", []string{"app.log"}, shift, 3},
+	{"shift, the first of them read too", []string{"app.log", "app.log.1"}, shift, 3},
+	{"shift within the glob", []string{"app.log*"}, shift, 3},
+}
+
+var shift = []func(s *slowMotion, turn int){
+	func(s *slowMotion, turn int) { s.move("app.log.2", "app.log.3") }, // and the oldest is gone
+	func(s *slowMotion, turn int) { s.move("app.log.1", "app.log.2") },
+	func(s *slowMotion, turn int) { s.move("app.log", "app.log.1") },
+	func(s *slowMotion, turn int) { s.create() },
+}
+
+func (s *slowMotion) move(from, to string) {
+	if err := os.Rename(s.path(from), s.path(to)); err != nil && !os.IsNotExist(err) {
+		s.t.Fatal(err)
+	}
+}
+
+// Whenever it looks, and wherever it is stopped and started, the input reads
+// every file that a look could see, also those that came and went between two.
+func TestSuccessions(t *testing.T) {
+	for _, style := range successions {
+		for _, quiet := range []time.Duration{0, time.Hour} {
+			t.Run(fmt.Sprintf("%s, quiet after %v", style.name, quiet), func(t *testing.T) {
+				t.Parallel()
+				steps := style.rounds * len(style.turn)
+				all, trials := 1<<steps, 1<<steps
+				if os.Getenv("SIEMD_TORTURE") == "" {
+					trials = min(trials, 150)
+				}
+				for i := range trials {
+					if trials < all {
+						i = rand.IntN(all)
+					}
+					style.trial(t, quiet, i)
+				}
+			})
+		}
+	}
+}
+
+// trial looks after the steps whose bits in looks are set.
+func (style succession) trial(t *testing.T, quiet time.Duration, looks int) {
+	s := newSlowMotion(t, quiet, style.patterns...)
+	defer func() { s.end() }()
+	s.create()
+	s.look()
+	for n := range style.rounds * len(style.turn) {
+		step := n % len(style.turn)
+		style.turn[step](s, n/len(style.turn)+1)
+		s.did = append(s.did, fmt.Sprintf("step %d", step))
+		if looks>>n&1 == 0 {
+			continue
+		}
+		switch rand.IntN(6) {
+		case 0:
+			s.did = append(s.did, "restart")
+			s.restart()
+		case 1:
+			s.did = append(s.did, "half a look")
+			s.halfALook()
+		}
+		s.did = append(s.did, "look")
+		s.look()
+	}
+	s.check()
+}
