@@ -91,9 +91,24 @@ func TestReplacedWhileDown(t *testing.T) {
 
 // Several generations, renamed out of the pattern while the agent was down,
 // are found beside the file.
+// nextTick waits until new files are born later than the last one.
+func (r *rig) nextTick() {
+	r.t.Helper()
+	birth := func() int64 {
+		r.write("a file of this tick", "")
+		i, err := statPath(r.path("a file of this tick"), false)
+		r.must(err)
+		r.must(os.Remove(r.path("a file of this tick")))
+		return i.id.birth
+	}
+	for now := birth(); birth() == now; {
+	}
+}
+
 func TestRotatedWhileDown(t *testing.T) {
 	r := newRig(t, "app.log")
 	r.write("app.log.7", "{\"old\":1}\n") // older than all that was read
+	r.nextTick()
 	text, want := numbered(0, 10)
 	r.write("app.log", text)
 	r.start()
@@ -167,6 +182,46 @@ func TestSameText(t *testing.T) {
 	r.calm()
 	r.write("b.jsonl", text)
 	r.expect(append(want, lines...)...)
+}
+
+// A copy that somebody makes of a log, beside it and outside the patterns, says
+// nothing that the log does not say: also when the log is rotated afterwards,
+// and when the copy was made while the agent was down.
+func TestCopyForSafekeeping(t *testing.T) {
+	for _, size := range []int{5, 100} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d lines, down %v", size, down), func(t *testing.T) {
+				r := newRig(t, "app.log")
+				text, want := numbered(0, size)
+				r.write("app.log", text)
+				r.start()
+				r.expect(want...)
+				if down {
+					r.halt()
+				}
+				r.must(os.WriteFile(r.path("app.log.bak"), []byte(text), 0o644))
+				if down {
+					r.start()
+				}
+				r.calm()
+				r.expect(want...)
+				if size < 100 {
+					return // too little to tell it from a generation by
+				}
+				text, more := numbered(size, 2*size)
+				want = append(want, more...)
+				r.write("app.log", text)
+				r.expect(want...)
+				r.must(os.Rename(r.path("app.log"), r.path("app.log.1")))
+				last, more := numbered(2*size, 3*size)
+				r.write("app.log", last)
+				want = append(want, more...)
+				r.expect(want...)
+				r.calm()
+				r.expect(want...)
+			})
+		}
+	}
 }
 
 // The same line of the same file has the same origin and offset in any run and

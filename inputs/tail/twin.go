@@ -41,9 +41,13 @@ func (r *run) decide(f *file, now time.Time) bool {
 		r.pending[f] = true // a copy that is being made says too little yet
 		return false
 	}
+	beside := !f.compressed() && !r.t.matches(f.path)
 	for _, other := range kin {
 		if !other.compressed() && !other.onlyTwin {
 			s.compare(other)
+			if beside {
+				s.repeats(other)
+			}
 		}
 	}
 	switch {
@@ -54,13 +58,8 @@ func (r *run) decide(f *file, now time.Time) bool {
 		delete(r.suspects, s.best.of)
 		r.adopt(f, s.best)
 		return f.marked
-	case f.onlyTwin:
-		r.drop(f) // it is nobody's, so it is none of our business
-		r.dirty[f.id.shard()] = true
-		if len(r.strangers) >= maxGone {
-			clear(r.strangers)
-		}
-		r.strangers[f.id] = true
+	case f.onlyTwin || s.repeated:
+		r.disown(f)
 		return false
 	}
 	if f.compressed() {
@@ -69,6 +68,16 @@ func (r *run) decide(f *file, now time.Time) bool {
 	f.marked = true
 	r.log.Debug("a file is read from its beginning", "path", f.path, "id", f.id)
 	return true
+}
+
+// disown forgets f, which lies beside the patterns and is nobody's.
+func (r *run) disown(f *file) {
+	r.drop(f)
+	r.dirty[f.id.shard()] = true
+	if len(r.strangers) >= maxGone {
+		clear(r.strangers)
+	}
+	r.strangers[f.id] = true
 }
 
 // A match is what a file held that its twin holds now.
@@ -87,6 +96,7 @@ type search struct {
 	prefixes *[window + 1]uint64 // of f
 	length   int                 // how many of them there are
 	best     match               // the one of which most was read
+	repeated bool                // f says only what another file says
 	wait     bool                // something must be known first
 }
 
@@ -143,6 +153,31 @@ func (s *search) compare(other *file) {
 		}
 	case !alive && f.compressed():
 		s.offer(match{of: other, text: other.print, gen: other.gen})
+	}
+}
+
+// repeats notes whether f, which lies beside the patterns, is a copy that
+// somebody made of a file that still says all that f says.
+func (s *search) repeats(of *file) {
+	f := s.f
+	switch {
+	case of.gone != 0 || !of.marked || of.id.birth >= f.id.birth || of.size < f.size:
+		return
+	case of.headLen <= s.length && !s.begins(&of.print):
+		return
+	case f.size < window && (of.gen > 0 || of.lost || of.moved):
+		return // too little to tell it from what of held before, or from the next to have its name
+	case s.r.ensureOpen(of) != nil:
+		return
+	}
+	mine, err := f.printUpTo(f.size)
+	if theirs, other := of.printUpTo(f.size); err != nil || other != nil || mine != theirs {
+		return
+	}
+	if min(of.offset, of.acked) >= f.size || of.atEnd && of.inflight == 0 {
+		s.repeated = true
+	} else {
+		s.wait = true // it may still be truncated before it is read
 	}
 }
 
