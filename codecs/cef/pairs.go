@@ -32,12 +32,12 @@ func (c *Codec) appendPairs(dst []byte, l *line, e *agent.Event, f *fields.Field
 	l.needed = len(dst)
 	mitre, attacked := f.Mitre()
 	if c.version == 1 && attacked {
-		dst = c.attack(dst, &mitre)
+		dst = c.attack(dst, mitre)
 		l.mark(len(dst))
 	}
 	switch f.Kind {
 	case fields.Anomaly:
-		dst = c.anomaly(dst, l, f, &mitre)
+		dst = c.anomaly(dst, l, f, mitre)
 	case fields.Risk:
 		dst = c.risk(dst, l, f)
 	case fields.Compliance:

@@ -17,8 +17,10 @@ const MaxID = 512
 
 // action makes the line before a document.
 type action struct {
-	before   []byte          // up to the name of the index, or up to its end if that is fixed
+	before   []byte          // up to the name of the index, or up to its closing quote if that is fixed
 	index    *route.Template // nil if fixed
+	named    bool            // there is an index
+	beforeID []byte          // behind that
 	noID     bool
 	bySource bool   // routing is the event's source
 	after    []byte // fixed members and the end
@@ -38,7 +40,7 @@ func newAction(c Config) (action, error) {
 	if c.DataStream && op != "create" {
 		return a, fmt.Errorf("op: a data stream takes only create")
 	}
-	a.before = []byte(`{"` + op + `":{`)
+	a.before, a.beforeID = []byte(`{"`+op+`":{`), []byte(`"_id":"`)
 	if c.Index != "" {
 		alphabet := route.ElasticIndex
 		if c.DataStream {
@@ -49,8 +51,9 @@ func newAction(c Config) (action, error) {
 			return a, fmt.Errorf("index: %w", err)
 		}
 		a.before = append(a.before, `"_index":"`...)
+		a.named, a.beforeID = true, []byte(`","_id":"`)
 		if name, ok := t.Fixed(); ok {
-			a.before = append(append(a.before, name...), '"')
+			a.before = append(a.before, name...)
 		} else {
 			a.index = t
 		}
@@ -69,32 +72,30 @@ func newAction(c Config) (action, error) {
 	return a, nil
 }
 
-// append reports whether the index is the event's own, and not the default of those that fit none.
-func (a *action) append(dst []byte, e *agent.Event) (line []byte, own bool) {
+// append appends the action but for a.after, and reports whether the index is
+// the event's own, and not the default of those that fit none, and whether a closing quote is to follow.
+func (a *action) append(dst []byte, e *agent.Event) (line []byte, own, quote bool) {
 	dst = append(dst, a.before...)
-	open := len(dst)
-	own = true
+	own, quote = true, a.named
 	if a.index != nil {
 		dst, own = a.index.AppendJSON(dst, e)
-		dst = append(dst, '"')
 	}
 	if !a.noID && len(e.ID) > 0 {
-		dst = append(dst, `,"_id":`...)
+		dst, quote = append(dst, a.beforeID...), true
 		if len(e.ID) > MaxID {
 			a.repairs.Add(fields.IDHashed)
 			sum := sha256.Sum256(e.ID)
-			dst = append(dst, '"')
-			dst = append(hex.AppendEncode(dst, sum[:]), '"')
+			dst = hex.AppendEncode(dst, sum[:])
 		} else {
-			dst = fields.AppendString(dst, e.ID)
+			dst = fields.AppendInside(dst, e.ID)
 		}
 	}
 	if a.bySource && len(e.Source) > 0 {
-		dst = fields.AppendString(append(dst, `,"routing":`...), e.Source)
+		if quote {
+			dst = append(dst, `",`...)
+		}
+		dst, quote = append(dst, `"routing":"`...), true
+		dst = fields.AppendInside(dst, e.Source)
 	}
-	dst = append(dst, a.after...)
-	if dst[open-1] == '{' && dst[open] == ',' {
-		dst = append(dst[:open], dst[open+1:]...) // no _index: the next member is the first
-	}
-	return dst, own
+	return dst, own, quote
 }

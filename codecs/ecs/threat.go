@@ -7,25 +7,27 @@ import (
 	"github.com/adrian207/siemd/codecs/json"
 )
 
-// appendThreat appends the fields of ATT&CK. ECS wants arrays, even for one
+// appendThreat appends the fields of ATT&CK behind an object that is still open, and leaves its own open. ECS wants arrays, even for one
 // value, and the parent of a sub-technique beside it.
 func appendThreat(dst []byte, m *fields.Mitre) []byte {
-	if m.IsSimple() && parent(m.Technique) == nil {
-		return appendSimple(dst, m)
+	if labels, ok := m.Simple(); ok && parent(labels[fields.Techniques].ID) == nil {
+		return appendSimple(dst, &labels[fields.Tactics], &labels[fields.Techniques], &labels[fields.SubTechniques])
 	}
-	dst, threat := begin(dst, `"threat":{"framework":"MITRE ATT&CK"`)
+	before := len(dst)
+	dst = append(dst, threat...)
+	empty := len(dst)
 	dst, tactic := begin(dst, `"tactic":{`)
 	dst = appendLabels(dst, m, fields.Tactics)
 	dst = tactic.end(dst, '}')
-
 	dst, technique := begin(dst, `"technique":{`)
 	dst = appendLabels(dst, m, fields.Techniques)
 	dst, sub := begin(dst, `"subtechnique":{`)
 	dst = appendLabels(dst, m, fields.SubTechniques)
 	dst = sub.end(dst, '}')
-	dst = technique.end(dst, '}')
-
-	return threat.end(dst, '}')
+	if dst = technique.end(dst, '}'); len(dst) == empty {
+		return dst[:before]
+	}
+	return dst
 }
 
 // appendLabels appends the arrays id and name of one part of ATT&CK.
@@ -51,35 +53,39 @@ func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
 	return names.end(dst, ']')
 }
 
+const threat = `},"threat":{"framework":"MITRE ATT&CK"`
+
 // appendSimple is appendThreat for one tactic and one technique, which is what
 // events have nearly always.
-func appendSimple(dst []byte, m *fields.Mitre) []byte {
-	dst = append(dst, `,"threat":{"framework":"MITRE ATT&CK"`...)
-	if l := m.One(fields.Tactics); l.ID != nil || l.Name != nil {
-		dst = append(dst, `,"tactic":{`...)
-		dst = append(appendLabel(dst, l), '}')
+func appendSimple(dst []byte, tactic, technique, sub *fields.Label) []byte {
+	dst = append(dst, threat...)
+	if !tactic.IsZero() {
+		dst = append(appendLabel(append(dst, `,"tactic":{`...), tactic), '}')
 	}
-	technique, sub := m.One(fields.Techniques), m.One(fields.SubTechniques)
-	hasSub := sub.ID != nil || sub.Name != nil
-	if technique.ID == nil && technique.Name == nil && !hasSub {
-		return append(dst, '}')
+	if !technique.IsZero() || !sub.IsZero() {
+		dst = appendLabel(append(dst, `,"technique":{`...), technique)
+		if !sub.IsZero() {
+			dst = append(comma(dst), `"subtechnique":{`...)
+			dst = append(appendLabel(dst, sub), '}')
+		}
+		dst = append(dst, '}')
 	}
-	dst = append(dst, `,"technique":{`...)
-	dst = appendLabel(dst, technique)
-	if hasSub {
-		dst = append(comma(dst), `"subtechnique":{`...)
-		dst = append(appendLabel(dst, sub), '}')
-	}
-	return append(dst, '}', '}')
+	return dst
 }
 
 // appendLabel appends an id and a name as arrays of one.
-func appendLabel(dst []byte, l fields.Label) []byte {
+func appendLabel(dst []byte, l *fields.Label) []byte {
 	if l.ID != nil {
-		dst = append(l.ID.AppendJSON(append(dst, `"id":[`...)), ']')
+		dst = append(dst, `"id":[`...)
+		dst = append(l.ID.AppendJSON(dst), ']')
+		if l.Name == nil {
+			return dst
+		}
+		dst = append(dst, ',')
 	}
 	if l.Name != nil {
-		dst = append(l.Name.AppendJSON(append(comma(dst), `"name":[`...)), ']')
+		dst = append(dst, `"name":[`...)
+		dst = append(l.Name.AppendJSON(dst), ']')
 	}
 	return dst
 }
@@ -87,14 +93,15 @@ func appendLabel(dst []byte, l fields.Label) []byte {
 // parent is the technique, without the closing quote, of a sub-technique such
 // as "T1110.001", and nil for anything else.
 func parent(id fields.Value) []byte {
-	if json.KindOf(id) != json.String || len(id) < 2 || id[1] != 'T' {
+	if len(id) < 2 || id[0] != '"' || id[1] != 'T' {
 		return nil
 	}
-	dot := bytes.IndexByte(id, '.')
-	if dot < 0 {
-		return nil
+	for i, c := range id {
+		if c == '.' {
+			return id[:i]
+		}
 	}
-	return id[:dot]
+	return nil
 }
 
 // A list is an object or array being written. If nothing is put into it, no trace of it stays.

@@ -61,6 +61,9 @@ func (f *Fields) Read(e *agent.Event) {
 // Get is the value of the member called n, or nil.
 func (f *Fields) Get(n Name) Value {
 	at := f.at[n]
+	if at.end == 0 {
+		return nil
+	}
 	return present(f.body[at.start:at.end])
 }
 

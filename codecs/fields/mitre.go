@@ -5,41 +5,31 @@ import "github.com/adrian207/siemd/codecs/json"
 // Mitre is the event's mitre_attack: an object, or an array of them. Its
 // tactic and technique may each be a string, an object with id and name, or an
 // array of either. Ids and names are passed through and never checked against a list.
-type Mitre struct {
-	Tactic, TacticName             Value
-	Technique, TechniqueName       Value
-	SubTechnique, SubTechniqueName Value
-
-	list Value // the array, if mitre_attack is one
-}
+type Mitre Fields
 
 // A Label is an id with its name. One of the two may be nil, not both.
 type Label struct {
 	ID, Name Value
 }
 
+// IsZero reports whether the label says nothing.
+func (l Label) IsZero() bool { return l.ID == nil && l.Name == nil }
+
 // Mitre is what the event names of ATT&CK; ok is false if that is nothing.
-func (f *Fields) Mitre() (m Mitre, ok bool) {
-	for n := tactic; n <= subTechniqueName; n++ {
-		ok = ok || f.at[n].end > 0
+func (f *Fields) Mitre() (m *Mitre, ok bool) {
+	ok = (*Mitre)(f).list() != nil
+	for n := tactic; n <= subTechniqueName && !ok; n++ {
+		ok = f.at[n].end > 0 && f.Get(n) != nil
 	}
-	if !ok && f.at[attacks].end == 0 {
-		return m, false
-	}
-	m = Mitre{
-		Tactic: f.Get(tactic), TacticName: f.Get(tacticName),
-		Technique: f.Get(technique), TechniqueName: f.Get(techniqueName),
-		SubTechnique: f.Get(subTechnique), SubTechniqueName: f.Get(subTechniqueName),
-	}
-	if list := f.Get(attacks); json.KindOf(list) == json.Array {
-		m.list = list
-	}
-	return m, !m.isZero()
+	return (*Mitre)(f), ok
 }
 
-func (m *Mitre) isZero() bool {
-	return m.Tactic == nil && m.TacticName == nil && m.Technique == nil && m.TechniqueName == nil &&
-		m.SubTechnique == nil && m.SubTechniqueName == nil && m.list == nil
+// list is mitre_attack, if it is an array.
+func (m *Mitre) list() Value {
+	if at := m.at[attacks]; at.end > 0 && m.body[at.start] == '[' {
+		return m.body[at.start:at.end]
+	}
+	return nil
 }
 
 // A Part of ATT&CK.
@@ -50,6 +40,8 @@ const (
 	Tactics Part = iota
 	Techniques
 	SubTechniques
+
+	parts
 )
 
 // Each calls f for each tactic, technique or sub-technique, in order. A
@@ -57,56 +49,49 @@ const (
 func (m *Mitre) Each(p Part, f func(Label)) {
 	id, name := m.part(p)
 	labels(id, name, f)
-	if m.list == nil {
+	if m.list() == nil {
 		return
 	}
-	json.Elements(m.list, func(v []byte) bool {
+	json.Elements(m.list(), func(v []byte) bool {
 		of := Fields{body: v}
 		of.scan(mitre)
-		one, _ := of.Mitre()
-		id, name := one.part(p)
+		id, name := (*Mitre)(&of).part(p)
 		labels(id, name, f)
 		return true
 	})
 }
 
-// IsSimple reports whether there is at most one label of each part, given in
-// the simplest way. One has them then.
-func (m *Mitre) IsSimple() bool {
-	return m.list == nil && isScalar(m.Tactic) && isScalar(m.TacticName) && isScalar(m.Technique) &&
-		isScalar(m.TechniqueName) && isScalar(m.SubTechnique) && isScalar(m.SubTechniqueName)
+// Simple are the labels of each Part if there is at most one, given in the simplest way.
+func (m *Mitre) Simple() (labels [parts]Label, ok bool) {
+	if m.list() != nil {
+		return labels, false
+	}
+	for p := range labels {
+		l := &labels[p]
+		if l.ID, l.Name = m.part(Part(p)); isComposite(l.ID) || isComposite(l.Name) {
+			return labels, false
+		}
+	}
+	return labels, true
 }
 
-// One is the label of a part, if IsSimple.
-func (m *Mitre) One(p Part) (l Label) {
-	l.ID, l.Name = m.part(p)
-	return l
-}
+func isComposite(v Value) bool { return v != nil && (v[0] == '{' || v[0] == '[') }
 
 // Single is the value whose text AppendText would give, if it takes no list to make it.
 func (m *Mitre) Single(p Part) (v Value, ok bool) {
-	if !m.IsSimple() || p == Techniques && (m.SubTechnique != nil || m.SubTechniqueName != nil) {
+	all, ok := m.Simple()
+	if sub := all[SubTechniques]; !ok || p == Techniques && !sub.IsZero() {
 		return nil, false
 	}
-	l := m.One(p)
-	if l.ID == nil {
-		return l.Name, true
+	if l := all[p]; l.ID != nil {
+		return l.ID, true
 	}
-	return l.ID, true
-}
-
-func isScalar(v Value) bool {
-	return v == nil || v[0] != '{' && v[0] != '['
+	return all[p].Name, true
 }
 
 func (m *Mitre) part(p Part) (id, name Value) {
-	switch p {
-	case Tactics:
-		return m.Tactic, m.TacticName
-	case Techniques:
-		return m.Technique, m.TechniqueName
-	}
-	return m.SubTechnique, m.SubTechniqueName
+	n := tactic + 2*Name(p)
+	return (*Fields)(m).Get(n), (*Fields)(m).Get(n + 1)
 }
 
 // labels reads the forms of a tactic or technique. Beside an array of ids,

@@ -40,7 +40,7 @@ const (
 
 	CriticalPolicies // violations
 
-	tactic // mitre_attack
+	tactic // mitre_attack: for each Part its id and its name
 	tacticName
 	technique
 	techniqueName

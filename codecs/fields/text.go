@@ -29,9 +29,14 @@ func (v Value) AppendText(dst []byte) []byte { return json.Text(dst, v) }
 
 // AppendJSON appends the text of v as a JSON string.
 func (v Value) AppendJSON(dst []byte) []byte {
-	if json.KindOf(v) == json.String {
+	if len(v) > 0 && v[0] == '"' {
 		return append(dst, v...)
 	}
+	return v.appendQuoted(dst)
+}
+
+// appendQuoted is AppendJSON for what is no string.
+func (v Value) appendQuoted(dst []byte) []byte {
 	if text, ok := v.Plain(); ok {
 		return json.AppendString(dst, text)
 	}
@@ -132,8 +137,11 @@ func strange(x uint64) uint64 {
 
 // AppendInside appends text as the inside of a JSON string, without the quotes.
 func AppendInside(dst, text []byte) []byte {
+	if isPlain(text) {
+		return append(dst, text...)
+	}
 	n := len(dst)
-	dst = AppendString(dst, text)
+	dst = json.AppendString(dst, text)
 	copy(dst[n:], dst[n+1:len(dst)-1])
 	return dst[:len(dst)-2]
 }

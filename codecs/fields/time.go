@@ -11,14 +11,26 @@ const (
 // Times are UTC nanoseconds since 1970, always cut, never rounded. The log
 // holds none before 1970; a negative one counts as 1970.
 
+// SizeISO is the size of the times that AppendISO and PutISO write.
+const SizeISO = len("2025-10-29T12:00:00.000Z")
+
 // AppendISO appends ns as 2025-10-29T12:00:00.000Z.
 func AppendISO(dst []byte, ns int64) []byte {
+	var text [SizeISO]byte
+	PutISO(&text, ns)
+	return append(dst, text[:]...)
+}
+
+// PutISO is AppendISO into a place of that size.
+func PutISO(dst *[SizeISO]byte, ns int64) {
 	sec, ms := split(ns)
 	year, month, day := civil(sec / daySec)
-	c, y, m, d := pair(year/100), pair(year), pair(month), pair(day)
 	hh, mm, ss := clock(sec % daySec)
-	return append(dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', d[0], d[1],
-		'T', hh[0], hh[1], ':', mm[0], mm[1], ':', ss[0], ss[1], '.', digit(ms/100), digit(ms/10), digit(ms), 'Z')
+	*(*[2]byte)(dst[0:]), *(*[2]byte)(dst[2:]) = pair(year/100), pair(year)
+	*(*[2]byte)(dst[5:]), *(*[2]byte)(dst[8:]) = pair(month), pair(day)
+	*(*[2]byte)(dst[11:]), *(*[2]byte)(dst[14:]), *(*[2]byte)(dst[17:]) = hh, mm, ss
+	*(*[2]byte)(dst[20:]), dst[22] = pair(ms/10), digit(ms)
+	dst[4], dst[7], dst[10], dst[13], dst[16], dst[19], dst[23] = '-', '-', 'T', ':', ':', '.', 'Z'
 }
 
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -76,12 +88,13 @@ func appendClock(dst []byte, sec int64) []byte {
 
 // clock is the digits of a second of the day.
 func clock(sec int64) (hh, mm, ss [2]byte) {
-	minute := sec / 60
-	return pair(minute / 60), pair(minute % 60), pair(sec % 60)
+	s := uint32(sec)
+	minute := s / 60
+	return pairs[minute/60%100], pairs[minute%60], pairs[s%60]
 }
 
 // pair is the last two decimal digits of n.
-func pair(n int64) [2]byte { return pairs[n%100] }
+func pair(n int64) [2]byte { return pairs[uint32(n)%100] }
 
 // pairs are the texts of 0 to 99.
 var pairs = func() (all [100][2]byte) {

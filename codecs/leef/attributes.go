@@ -72,8 +72,8 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 		dst = c.value(dst, l, "detectionMethod=", f.Get(fields.Method))
 		dst = c.value(dst, l, "detector=", f.Get(fields.Detector))
 		if mitre, ok := f.Mitre(); ok {
-			dst = c.mitre(dst, l, "mitreTactic=", &mitre, fields.Tactics)
-			dst = c.mitre(dst, l, "mitreTechnique=", &mitre, fields.Techniques)
+			dst = c.mitre(dst, l, "mitreTactic=", mitre, fields.Tactics)
+			dst = c.mitre(dst, l, "mitreTechnique=", mitre, fields.Techniques)
 		}
 		dst = c.value(dst, l, "title=", f.Get(fields.Title))
 	case fields.Risk:

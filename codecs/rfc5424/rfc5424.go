@@ -159,8 +159,8 @@ func (c *Codec) appendSD(dst []byte, e *agent.Event, f *fields.Fields) []byte {
 	dst = append(dst, '"')
 	dst = c.value(dst, ` score="`, f.Score())
 	if mitre, ok := f.Mitre(); ok {
-		dst = c.attack(dst, ` tactic="`, &mitre, fields.Tactics)
-		dst = c.attack(dst, ` technique="`, &mitre, fields.Techniques)
+		dst = c.attack(dst, ` tactic="`, mitre, fields.Tactics)
+		dst = c.attack(dst, ` technique="`, mitre, fields.Techniques)
 	}
 	return append(dst, ']')
 }
