@@ -142,6 +142,9 @@ func TestKill(t *testing.T) {
 			return
 		}
 		o.check(t, what)
+		if (cycle+1)%1000 == 0 {
+			t.Logf("%d kills so far", cycle+1)
+		}
 	}
 	if o.total() == 0 {
 		t.Error("nothing was acknowledged")

@@ -76,13 +76,13 @@ func crashChild(dir string) {
 		say("error", fmt.Sprintf("open: %q", err), 0)
 		os.Exit(1)
 	}
+	c := l.Cursor("c", true)
 	for p := range crashProducers {
-		go crashProduce(l, strconv.Itoa(p), most, func() []byte {
+		go crashProduce(l, c, strconv.Itoa(p), most, func() []byte {
 			at := rand.IntN(len(padding) - pad)
 			return padding[at : at+pad]
 		}, say)
 	}
-	c := l.Cursor("c", true)
 	r := l.Reader(c)
 	var events []agent.Event
 	for {
@@ -112,21 +112,28 @@ func crashChild(dir string) {
 	}
 }
 
-func crashProduce(l *Log, name string, most int, pad func() []byte, say func(kind, producer string, n int)) {
+// crashBacklog is how many events may wait for the reader: all that is in the
+// log is read again after each kill.
+const crashBacklog = 20_000
+
+func crashProduce(l *Log, c *Cursor, name string, most int, pad func() []byte, say func(kind, producer string, n int)) {
 	for {
 		next := 0
 		if pos, ok := l.Mark(name); ok {
 			next, _ = strconv.Atoi(string(pos))
 		}
 		for {
-			c := l.NewChunk()
+			for l.Head() > c.Seq()+crashBacklog {
+				time.Sleep(time.Millisecond)
+			}
+			chunk := l.NewChunk()
 			size := 1 + rand.IntN(most)
 			for i := range size {
-				c.Add(&agent.Event{Input: name, ID: pad(), Body: fmt.Appendf(nil, `{"n":%d}`, next+i)})
+				chunk.Add(&agent.Event{Input: name, ID: pad(), Body: fmt.Appendf(nil, `{"n":%d}`, next+i)})
 			}
 			next += size
-			c.Mark(agent.Mark{Key: name, Pos: []byte(strconv.Itoa(next))})
-			cm, err := l.Append(context.Background(), c)
+			chunk.Mark(agent.Mark{Key: name, Pos: []byte(strconv.Itoa(next))})
+			cm, err := l.Append(context.Background(), chunk)
 			if err == nil {
 				_, _, err = cm.Wait(context.Background())
 			}
