@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -23,6 +24,7 @@ type model struct {
 	dir   string
 	l     *Log
 	fault *switchFault
+	tick  time.Duration // of the keeper; 0: it hardly ever comes round by itself
 
 	events  []string          // by sequence number - 1; what was acknowledged
 	marks   map[string]string // of acknowledged chunks
@@ -70,6 +72,14 @@ func (f *switchFault) fault(op, path string) error {
 	return nil
 }
 
+// during holds back all operations that have not begun while g runs. Without
+// that a copy is of no moment that ever was.
+func (f *switchFault) during(g func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g()
+}
+
 // set makes the next left operations of a kind fail.
 func (f *switchFault) set(op string, left int) {
 	f.mu.Lock()
@@ -79,7 +89,7 @@ func (f *switchFault) set(op string, left int) {
 
 func (m *model) open() {
 	for range 20 {
-		l, err := Open(Options{Dir: m.dir, SegmentSize: 4 << 10, Compression: "none", disk: &disk{fault: m.fault.fault}})
+		l, err := Open(Options{Dir: m.dir, SegmentSize: 4 << 10, Compression: "none", disk: &disk{fault: m.fault.fault}, tick: m.tick})
 		if err == nil {
 			m.l = l
 			break
@@ -108,9 +118,18 @@ func (m *model) crash() {
 	// What a process leaves that is killed: its files as they are. The old log
 	// goes on to hold its lock, so the new one works on a copy.
 	dir := m.dir + "x"
-	if err := os.CopyFS(dir, os.DirFS(m.dir)); err != nil {
-		m.t.Fatal(err)
-	}
+	m.fault.during(func() {
+		for {
+			err := os.CopyFS(dir, os.DirFS(m.dir))
+			if err == nil {
+				return
+			}
+			os.RemoveAll(dir)
+			if !errors.Is(err, os.ErrNotExist) { // the one operation that had begun has moved a file away
+				m.t.Fatal(err)
+			}
+		}
+	})
 	m.close()
 	os.RemoveAll(m.dir)
 	m.dir = dir
@@ -279,6 +298,9 @@ func TestModel(t *testing.T) {
 		}()
 		if err := os.MkdirAll(m.dir, 0o700); err != nil {
 			rt.Fatal(err)
+		}
+		if rapid.Bool().Draw(rt, "busy keeper") {
+			m.tick = time.Millisecond
 		}
 		m.open()
 		rt.Repeat(map[string]func(*rapid.T){

@@ -104,7 +104,7 @@ func (l *Log) lookAtSpace() {
 // at the space, once a second.
 func (l *Log) keep() {
 	defer close(l.keeperEnded)
-	t := time.NewTicker(tick)
+	t := time.NewTicker(l.opts.tick)
 	defer t.Stop()
 	failing := ""
 	for {

@@ -32,6 +32,7 @@ type Options struct {
 	Now     func() time.Time
 
 	disk     *disk         // nil: the real one
+	tick     time.Duration // how often the keeper comes round; 0: a second
 	fullWait time.Duration // how long nothing is tried after the disk said that it is full; 0: a second
 }
 
@@ -164,6 +165,9 @@ func newLog(o Options) (*Log, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.tick == 0 {
+		o.tick = tick
 	}
 	if o.fullWait == 0 {
 		o.fullWait = tick
