@@ -3,8 +3,10 @@ package wal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/adrian207/siemd/agent"
@@ -165,6 +167,60 @@ func FuzzOpen(f *testing.F) {
 		})
 		if err != nil || n != 4 {
 			t.Fatalf("%d of 4 events are there: %v", n, err)
+		}
+	})
+}
+
+// FuzzRepair: whatever a log and its state hold, a repair leaves it clean, and
+// with every event that could be read before.
+func FuzzRepair(f *testing.F) {
+	s := newSample(f, "none", []int{3, 20, 30, 2})
+	names := segmentNames(s.files)
+	f.Add(s.files[names[0]], s.files[names[1]], s.files["state.json"], uint8(11))
+	f.Add(s.files[names[1]], s.files[names[0]], []byte("{"), uint8(1))
+	torn := slices.Clone(s.files[names[0]])
+	torn[len(torn)/2] ^= 1
+	f.Add(torn, torn[:len(torn)-9], []byte(nil), uint8(3))
+	base := fastDir(f)
+	f.Fuzz(func(t *testing.T, first, second, state []byte, index uint8) {
+		dir, err := os.MkdirTemp(base, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		if err := os.MkdirAll(walDir(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for path, b := range map[string][]byte{
+			segmentPath(walDir(dir), 1): first, segmentPath(walDir(dir), uint64(index)+2): second, filepath.Join(dir, "state.json"): state,
+		} {
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		events := func() (list []string, damage []Damage) {
+			damage, err := Dump(dir, Range{}, func(e *agent.Event) error {
+				list = append(list, fmt.Sprintf("%d %s", e.Seq, e.Body))
+				return nil
+			})
+			if err != nil && !errors.Is(err, ErrNewer) {
+				t.Fatal(err)
+			}
+			return list, damage
+		}
+		before, _ := events()
+		r, err := Repair(dir, nil)
+		if errors.Is(err, ErrNewer) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.After.Clean() {
+			t.Fatalf("after a repair: %+v\nbefore: %+v", r.After, r.Before)
+		}
+		if after, damage := events(); !slices.Equal(after, before) || len(damage) > 0 {
+			t.Fatalf("before:\n%q\nafter:\n%q\n%+v", before, after, damage)
 		}
 	})
 }

@@ -81,6 +81,10 @@ func (w *inspection) walk(dir string) error {
 			return err
 		}
 	}
+	if w.last == 0 {
+		// No block is left. That is as it should be if all are finished with them.
+		w.seq = w.st.settled()
+	}
 	if w.seq = max(w.seq, 1); w.seq < w.st.NextSeq {
 		w.found(Damage{FirstSeq: w.seq, LastSeq: w.st.NextSeq - 1, Reason: "the log ends before events that the state knows"})
 	}

@@ -74,6 +74,62 @@ func TestListVerifyDump(t *testing.T) {
 	}
 }
 
+// TestEmptied: when all outputs are finished with all segments but the empty
+// last one, what is gone is no damage. It is if one still waits for it.
+func TestEmptied(t *testing.T) {
+	dir := fastDir(t)
+	l := open(t, Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none"})
+	c := l.Cursor("c", true)
+	for i := range 3 {
+		e := event(i)
+		e.Body = append(e.Body, make([]byte, 5<<10)...) // fills a segment
+		ch := l.NewChunk()
+		ch.Add(e)
+		cm, err := l.Append(ctxOf(t), ch)
+		if err == nil {
+			_, _, err = cm.Wait(ctxOf(t))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "the last segment begins", func() bool { return l.Stats().Segments == 4 })
+	c.Advance(4, Counts{Sent: 3})
+	for _, other := range []string{"x", "y"} { // something new for each generation of the state
+		if err := l.saveState(); err != nil {
+			t.Fatal(err)
+		}
+		l.Cursor(other, false)
+	}
+	if err := l.saveState(); err != nil {
+		t.Fatal(err)
+	}
+	l.truncate()
+	if st := l.Stats(); st.Segments != 1 || st.Bytes != 0 {
+		t.Fatalf("%+v, want one empty segment", st)
+	}
+	for _, state := range []string{"live", "stopped"} {
+		if r, err := Verify(dir); err != nil || !r.Clean() || r.FirstSeq != 4 || r.NextSeq != 4 {
+			t.Errorf("%s: Verify = %+v, %v", state, r, err)
+		}
+		if list, err := List(dir); err != nil || len(list) != 1 || list[0].Damage != nil {
+			t.Errorf("%s: List = %+v, %v", state, list, err)
+		}
+		l.Close()
+	}
+	l = open(t, Options{Dir: dir})
+	l.Cursor("c", true)
+	put(t, l, 3, 5)
+	l.Close()
+	path := segmentPath(walDir(dir), 4)
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Verify(dir); err != nil || len(r.Damage) != 1 || r.Damage[0].FirstSeq != 4 || r.Damage[0].LastSeq != 8 {
+		t.Errorf("Verify = %+v, %v", r, err)
+	}
+}
+
 // TestUnfinished: half a write at the end was never acknowledged, and is no
 // damage; but it is if the state knows of more.
 func TestUnfinished(t *testing.T) {

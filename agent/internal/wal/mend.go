@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,19 +48,17 @@ func Repair(dir string, log *slog.Logger) (*RepairReport, error) {
 			return nil, err
 		}
 	}
-	for _, d := range before.Damage {
-		if d.FirstSeq == 0 {
-			continue
-		}
-		r.Actions = append(r.Actions, fmt.Sprintf("wrote off events %d to %d", d.FirstSeq, d.LastSeq))
-		l.writtenOff = append(l.writtenOff, Span{d.FirstSeq, d.LastSeq})
+	l.saved.changed = true
+	if err := l.saveState(); err != nil {
+		return nil, err
 	}
-	slices.SortFunc(l.writtenOff, func(a, b Span) int {
-		if a.First < b.First {
-			return -1
-		}
-		return 1
-	})
+	// What is missing only now was in a segment of which nothing is left.
+	rest, err := Verify(dir)
+	if err != nil {
+		return nil, err
+	}
+	l.writeOff(r, before.Damage)
+	l.writeOff(r, rest.Damage)
 	l.saved.changed = true
 	// Twice, so that both generations know.
 	for range 2 {
@@ -72,6 +71,18 @@ func Repair(dir string, log *slog.Logger) (*RepairReport, error) {
 	}
 	r.After, err = Verify(dir)
 	return r, err
+}
+
+// writeOff notes the events that damage has cost as lost for good.
+func (l *Log) writeOff(r *RepairReport, damage []Damage) {
+	for _, d := range damage {
+		if d.FirstSeq == 0 || knows(l.writtenOff, d.FirstSeq, d.LastSeq) {
+			continue
+		}
+		r.Actions = append(r.Actions, fmt.Sprintf("wrote off events %d to %d", d.FirstSeq, d.LastSeq))
+		l.writtenOff = append(l.writtenOff, Span{d.FirstSeq, d.LastSeq})
+		slices.SortFunc(l.writtenOff, func(a, b Span) int { return cmp.Compare(a.First, b.First) })
+	}
 }
 
 // rebuild writes a segment anew with its good blocks only, if it has others.

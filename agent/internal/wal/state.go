@@ -43,6 +43,17 @@ func knows(spans []Span, first, last uint64) bool {
 	return false
 }
 
+// settled is what all cursors have passed; 0 if there are none.
+func (st *state) settled() uint64 {
+	low := uint64(0)
+	for _, c := range st.Cursors {
+		if low == 0 || c.Seq < low {
+			low = c.Seq
+		}
+	}
+	return min(low, st.NextSeq)
+}
+
 type cursorState struct {
 	Start  uint64 `json:"start"`
 	Seq    uint64 `json:"seq"`

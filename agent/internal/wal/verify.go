@@ -71,6 +71,9 @@ func Verify(dir string) (*Report, error) {
 		return nil, err
 	}
 	r.NextSeq = max(w.seq, w.st.NextSeq)
+	if w.last == 0 {
+		r.FirstSeq = w.seq
+	}
 	r.FirstSeq = max(r.FirstSeq, 1)
 	low := r.FirstSeq
 	// A running agent has perhaps saved cursors and removed segments since.
