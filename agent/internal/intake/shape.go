@@ -11,11 +11,12 @@ package intake
 
 // A step is a part of a shape: a stretch of text, and the value after it.
 type step struct {
-	text string // from the end of the value before; strings leave their quotes to the stretches around them
-	slot slot   // of the value
-	end  bool   // there is no value: the text ends
-	raw  bool   // end: the text has keys of a raw record
-	next []*step
+	text   string // from the end of the value before; strings leave their quotes to the stretches around them
+	next   []*step
+	quoted bool // the value is a string
+	end    bool // there is no value: the text ends
+	raw    bool // end: the text has keys of a raw record
+	slot   slot // of the value
 }
 
 // Limits keep what is learnt within bounds, whatever texts come.
@@ -58,15 +59,18 @@ steps:
 				continue
 			}
 			if n.end {
-				if end := space(b, j, d); end < len(b) {
-					continue
+				if j < len(b) {
+					if space(b, j, d) < len(b) {
+						continue
+					}
+					d.breaks = false
 				}
-				d.end, d.breaks, d.rawKeys = int32(j), false, n.raw
+				d.end, d.rawKeys = int32(j), n.raw
 				s.credit = min(s.credit+1, maxCredit)
 				return true
 			}
 			start := j
-			if n.text[len(n.text)-1] == '"' {
+			if n.quoted {
 				if j = plain(b, j); j >= len(b) {
 					return false
 				}
@@ -149,7 +153,7 @@ func (s *shapes) learn(b []byte, d *doc) {
 				end, _ = odd(b, end, d, &d.escapes)
 			}
 			if !key {
-				at = s.follow(at, step{text: string(b[from : i+1]), slot: d.slotAt(i)})
+				at = s.follow(at, step{text: string(b[from : i+1]), quoted: true, slot: d.slotAt(i)})
 				from = end
 				values++
 			}
