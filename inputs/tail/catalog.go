@@ -47,7 +47,7 @@ func (id identity) key() string { return "f:" + id.String() }
 
 func (id identity) shard() int {
 	h := fnv.New32a()
-	fmt.Fprint(h, id)
+	h.Write([]byte(id.String()))
 	return int(h.Sum32() % shards)
 }
 

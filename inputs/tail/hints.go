@@ -49,12 +49,17 @@ func (h *hints) complete() bool { return h.watcher != nil && !h.partial }
 const (
 	burst = time.Millisecond      // notifications are collected no longer than this
 	lull  = 50 * time.Microsecond // and no longer than there are some
+
+	// Where a name came or went so lately, more may: looks are restless times as frequent.
+	restlessFor = 10 * time.Second
+	restless    = 5
 )
 
 func (h *hints) listen(ctx context.Context, pace time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
+	var named time.Time // when a name last came or went
 	for {
 		names := false // a name came, went or changed
 		select {
@@ -92,9 +97,14 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 		default:
 		}
 		if names {
+			named = time.Now()
 			continue
 		}
-		timer.Reset(pace)
+		if time.Since(named) < restlessFor {
+			timer.Reset(pace / restless)
+		} else {
+			timer.Reset(pace)
+		}
 		select {
 		case <-ctx.Done():
 			return
