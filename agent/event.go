@@ -76,10 +76,11 @@ type Refusal struct {
 
 // Reasons for refusing a line. They are metric labels and part of the contract.
 const (
-	ReasonNotJSON   = "not_json"
-	ReasonNotObject = "not_object"
-	ReasonTooLong   = "too_long"
-	ReasonTooDeep   = "too_deep"
+	ReasonNotJSON     = "not_json"
+	ReasonNotObject   = "not_object"
+	ReasonTooLong     = "too_long"
+	ReasonTooDeep     = "too_deep"      // more than 64 objects and arrays within one another
+	ReasonTooManyKeys = "too_many_keys" // more than 10,000 members in one object
 )
 
 // A Receipt says what became of a Batch.

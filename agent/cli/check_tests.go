@@ -28,7 +28,7 @@ type configTest struct {
 	Input    string    `yaml:"input" doc:"the input that takes the event; default: the first of the config"`
 	Event    yaml.Node `yaml:"event" doc:"the event: a map, or the text of a line"`
 	Received string    `yaml:"received" doc:"time of receipt" example:"2026-01-01T00:00:00Z"`
-	Refused  string    `yaml:"refused" oneof:"not_json|not_object|too_long|too_deep" doc:"the line is to be refused for this reason"`
+	Refused  string    `yaml:"refused" oneof:"not_json|not_object|too_long|too_deep|too_many_keys" doc:"the line is to be refused for this reason"`
 
 	Expect map[string]yaml.Node `yaml:"expect" doc:"by connection: filtered, sent, failed, disabled, the exact bytes, or a map"`
 }

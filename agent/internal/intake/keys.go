@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 // A keyRef is a key of an object that is open.
@@ -11,6 +13,10 @@ type keyRef struct {
 	hash       uint32
 	start, end int32
 }
+
+// maxKeys is how many members one object may have. Who has more has data where
+// names should be, of which every target would make a field.
+const maxKeys = 10_000
 
 // fewKeys is how many keys of one object are compared with each other as they
 // come. Of larger objects they are sorted in the end, so that no text takes
@@ -33,12 +39,10 @@ func (s *scanner) key(f *frame, b []byte, start, end int, d *doc) {
 	s.keys = append(s.keys, keyRef{h, int32(start), int32(end)})
 }
 
-// leave closes an object.
-func (s *scanner) leave(f *frame, b []byte, d *doc) {
-	keys := s.keys[f.keys:]
-	s.keys = s.keys[:f.keys]
-	if len(keys) <= fewKeys {
-		return
+// crowd looks at the keys of an object that has more than a few.
+func crowd(keys []keyRef, b []byte, d *doc) fault {
+	if len(keys) > maxKeys {
+		return fault{agent.ReasonTooManyKeys, "more than 10000 members in one object", int(keys[maxKeys].start) - 1}
 	}
 	compare := func(x, y keyRef) int {
 		if x.hash != y.hash {
@@ -50,9 +54,10 @@ func (s *scanner) leave(f *frame, b []byte, d *doc) {
 	for i := 1; i < len(keys); i++ {
 		if compare(keys[i-1], keys[i]) == 0 {
 			d.duplicates = true
-			return
+			break
 		}
 	}
+	return fault{}
 }
 
 // hashKey mixes the length and the last eight bytes. It is cheap and easy to

@@ -161,7 +161,12 @@ func (s *scanner) check(b []byte, d *doc) fault {
 				return notNext(b, i, f.array)
 			}
 			if !f.array {
-				s.leave(f, b, d)
+				if keys := s.keys[f.keys:]; len(keys) > fewKeys {
+					if bad := crowd(keys, b, d); bad.reason != "" {
+						return bad
+					}
+				}
+				s.keys = s.keys[:f.keys]
 			}
 			i++
 			depth--

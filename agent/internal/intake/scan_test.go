@@ -155,6 +155,16 @@ func TestScanRefuses(t *testing.T) {
 	f(`null`, agent.ReasonNotObject, 0)
 	f(strings.Repeat(`{"a":`, 64)+"[]"+strings.Repeat("}", 64), agent.ReasonTooDeep, 64*5)
 	f(strings.Repeat(`[`, 100_000), agent.ReasonTooDeep, 64)
+	members := func(n int) string {
+		return `{"list":[1,{` + strings.TrimSuffix(strings.Repeat(`"a":1,`, n), ",") + `}],"b":{}}`
+	}
+	f(members(10_001), agent.ReasonTooManyKeys, len(`{"list":[1,{`)+10_000*len(`"a":1,`))
+	if got := s.scan([]byte(members(10_000)), &d); got.reason != "" {
+		t.Errorf("10000 members are refused: %+v", got)
+	}
+	if got := s.scan([]byte(`{"a":[`+strings.Repeat(`{"a":1,"b":2},`, 20_000)+`0]}`), &d); got.reason != "" {
+		t.Errorf("many small objects are refused: %+v", got)
+	}
 	if got := s.scan([]byte(strings.Repeat(`{"a":`, 64)+"1"+strings.Repeat("}", 64)), &d); got.reason != "" {
 		t.Errorf("64 levels are refused: %+v", got)
 	}
@@ -164,8 +174,12 @@ func TestScanRefuses(t *testing.T) {
 func TestScanIsLinear(t *testing.T) {
 	var b strings.Builder
 	b.WriteByte('{')
-	for i := range 50_000 {
-		fmt.Fprintf(&b, `"%07d12345678":1,`, i) // the cheap hash is the same for all
+	for o := range 6 {
+		fmt.Fprintf(&b, `"%d":{`, o)
+		for i := range 9_999 {
+			fmt.Fprintf(&b, `"%07d12345678":1,`, i) // the cheap hash is the same for all
+		}
+		b.WriteString(`"x":1},`)
 	}
 	b.WriteString(`"x":1}`)
 	var s scanner
@@ -196,7 +210,7 @@ func FuzzScan(f *testing.F) {
 		var s scanner
 		var d doc
 		fault := s.scan(text, &d)
-		if fault.reason == agent.ReasonTooDeep || len(text) > 2 && string(text[:3]) == "\xef\xbb\xbf" {
+		if fault.reason == agent.ReasonTooDeep || fault.reason == agent.ReasonTooManyKeys || len(text) > 2 && string(text[:3]) == "\xef\xbb\xbf" {
 			return
 		}
 		if valid := json.Valid(text); valid != (fault.reason != agent.ReasonNotJSON) {

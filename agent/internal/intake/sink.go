@@ -35,7 +35,7 @@ type Sink struct {
 }
 
 // Reasons are the reasons for which a line is refused.
-var Reasons = []string{agent.ReasonNotJSON, agent.ReasonNotObject, agent.ReasonTooLong, agent.ReasonTooDeep}
+var Reasons = []string{agent.ReasonNotJSON, agent.ReasonNotObject, agent.ReasonTooLong, agent.ReasonTooDeep, agent.ReasonTooManyKeys}
 
 // New makes the sink of an input.
 func New(o Options) *Sink {

@@ -172,6 +172,7 @@ func TestEmit(t *testing.T) {
 		`siemd_input_refused_total{input="apps",reason="not_object"} 1`,
 		`siemd_input_refused_total{input="apps",reason="too_long"} 1`,
 		`siemd_input_refused_total{input="apps",reason="too_deep"} 0`,
+		`siemd_input_refused_total{input="apps",reason="too_many_keys"} 0`,
 		`siemd_input_repaired_total{input="apps",reason="utf8"} 1`,
 		`siemd_input_repaired_total{input="apps",reason="duplicate_key"} 1`,
 		`siemd_input_time_total{input="apps",reason="missing"} 2`,
