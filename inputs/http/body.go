@@ -33,13 +33,17 @@ type work struct {
 	body    []byte
 	items   [][]byte
 	arena   []byte  // texts of events that are built, not found
-	offsets []int64 // of the items
+	offsets []int64 // of the items in the body, if they are known: there a refused one was
 	split   splitter
 
 	envelope envelope
 
 	held int64 // bytes of body that count as in flight
 }
+
+// offset is where part, a piece of the body, begins in it: pieces reach, by
+// capacity, as far as the body does.
+func (w *work) offset(part []byte) int64 { return int64(cap(w.body) - cap(part)) }
 
 var works = sync.Pool{New: func() any { return new(work) }}
 

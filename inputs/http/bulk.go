@@ -58,7 +58,7 @@ func (in *Input) serveBulk(rw *answer, req *http.Request) {
 		return
 	}
 	if len(w.items) > 0 || len(refused) > 0 {
-		r, err := in.emit(req.Context(), agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr, Refused: refused})
+		r, err := in.emit(req.Context(), agent.Batch{Lines: w.items, Offsets: w.offsets, Fields: rw.fields, File: req.RemoteAddr, Refused: refused})
 		if err != nil {
 			// A request as a whole, so that clients send all of it again.
 			bulkBusy(rw, excuse(err))
@@ -118,11 +118,12 @@ func (in *Input) actions(w *work, index []byte) (actions []action, placed []int,
 			a.fail(http.StatusBadRequest, "illegal_argument_exception", "only index and create are taken here")
 		case len(doc) > int(in.config.MaxEvent):
 			a.fail(http.StatusRequestEntityTooLarge, "content_too_long_exception", "the document is larger than max_event")
-			refused = append(refused, agent.Refusal{Text: doc[:in.config.MaxEvent], Reason: agent.ReasonTooLong, Detail: a.reason})
+			refused = append(refused, agent.Refusal{Text: doc[:in.config.MaxEvent], Offset: w.offset(doc), Reason: agent.ReasonTooLong, Detail: a.reason})
 		case blank(doc):
 			a.fail(http.StatusBadRequest, "document_parsing_exception", "the document is empty")
 		default:
 			w.document(&a, doc)
+			w.offsets = append(w.offsets, w.offset(doc))
 			placed = append(placed, len(actions))
 		}
 		if len(actions) == in.config.MaxEvents {

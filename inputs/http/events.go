@@ -32,8 +32,7 @@ func (in *Input) serveEvents(rw *answer, req *http.Request) {
 		return
 	}
 	for _, item := range w.items {
-		// Items are parts of the body and reach, by capacity, as far as it does.
-		w.offsets = append(w.offsets, int64(cap(w.body)-cap(item)))
+		w.offsets = append(w.offsets, w.offset(item))
 	}
 	b, long := in.batch(w, rw, req)
 	key := req.Header.Get("Idempotency-Key")

@@ -377,15 +377,25 @@ func TestRefusedLinesHaveTheirPlace(t *testing.T) {
 	r := start(t, func(c *Config) { c.MaxEvent = 20 })
 	r.post("/v1/events", "\xef\xbb\xbf{}\n\nbad\n"+strings.Repeat("x", 30))
 	r.post("/v1/events", `[{}, 5]`)
+	r.post("/services/collector", `{"event":{"a":1}} {"event":{"b":"`+strings.Repeat("y", 30)+`"}}`)
+	r.post("/a/_bulk", "{\"create\":{}}\nrubbish\n{\"create\":{}}\n "+strings.Repeat("z", 30)+"\n")
 	r.post("/v1/logs", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"`+strings.Repeat("y", 30)+`"}}]}]}]}`)
-	want := []agent.Refusal{{Offset: 7, Text: []byte("bad")}, {Offset: 11, Text: []byte(strings.Repeat("x", 20))}, {Offset: 5, Text: []byte("5")}, {Text: []byte(`{"message":"yyyyyyyy`)}}
+	want := []agent.Refusal{
+		{Offset: 7, Text: []byte("bad"), Reason: agent.ReasonNotJSON},
+		{Offset: 11, Text: []byte(strings.Repeat("x", 20)), Reason: agent.ReasonTooLong},
+		{Offset: 5, Text: []byte("5"), Reason: agent.ReasonNotObject},
+		{Offset: 18, Text: []byte(`{"event":{"b":"` + strings.Repeat("y", 30) + `"}}`), Reason: agent.ReasonTooLong},
+		{Offset: 14, Text: []byte("rubbish"), Reason: agent.ReasonNotJSON},
+		{Offset: 36, Text: []byte(" " + strings.Repeat("z", 19)), Reason: agent.ReasonTooLong},
+		{Text: []byte(`{"message":"yyyyyyyy`), Reason: agent.ReasonTooLong},
+	}
 	got := r.sink.Refused()
 	if len(got) != len(want) {
 		t.Fatalf("refused %+v", got)
 	}
 	for i, w := range want {
-		if g := got[i]; g.Offset != w.Offset || string(g.Text) != string(w.Text) {
-			t.Errorf("refused line %d is %q at %d, want %q at %d", i, g.Text, g.Offset, w.Text, w.Offset)
+		if g := got[i]; g.Offset != w.Offset || string(g.Text) != string(w.Text) || g.Reason != w.Reason {
+			t.Errorf("refused line %d is %q at %d, %s; want %q at %d, %s", i, g.Text, g.Offset, g.Reason, w.Text, w.Offset, w.Reason)
 		}
 	}
 }

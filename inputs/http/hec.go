@@ -127,7 +127,7 @@ func (in *Input) takeEnvelopes(rw *answer, req *http.Request, w *work, channel s
 		hecSay(rw, 5, -1, -1)
 		return
 	}
-	b := agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr}
+	b := agent.Batch{Lines: w.items, Offsets: w.offsets, Fields: rw.fields, File: req.RemoteAddr}
 	if bad.refused.Text != nil {
 		b.Refused = []agent.Refusal{bad.refused}
 	}

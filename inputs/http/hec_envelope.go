@@ -36,7 +36,7 @@ func (in *Input) envelopes(w *work) badObject {
 		case array && n == 0 && endsArray(body[at:]), !array && at == len(body):
 			return badObject{}
 		case at == len(body) || body[at] != '{':
-			return broken(n, body[at:])
+			return w.broken(n, body[at:])
 		case n == in.config.MaxEvents:
 			return badObject{code: 6, number: n}
 		}
@@ -45,6 +45,9 @@ func (in *Input) envelopes(w *work) badObject {
 			bad := badObject{code: code, number: n}
 			if code == 6 {
 				bad.refused = w.cutObject(body[at:])
+			}
+			if code == 6 && size > int(in.config.MaxEvent) {
+				bad.refused.Reason, bad.refused.Detail = agent.ReasonTooLong, "the object has "+strconv.Itoa(size)+" bytes, more than max_event"
 			}
 			return bad
 		}
@@ -59,7 +62,7 @@ func (in *Input) envelopes(w *work) badObject {
 		case endsArray(body[at:]):
 			return badObject{}
 		default:
-			return broken(n+1, body[at:])
+			return w.broken(n+1, body[at:])
 		}
 	}
 }
@@ -73,20 +76,20 @@ func endsArray(b []byte) bool {
 // cutObject is the object that b begins with, if it has an end, else its first line.
 func (w *work) cutObject(b []byte) agent.Refusal {
 	if end, err := w.split.end(b, 0); err == nil {
-		return refusal(b[:end])
+		return w.refusal(b[:end])
 	}
-	return broken(0, b).refused
+	return w.broken(0, b).refused
 }
 
 // broken is text that is no JSON. Up to its first line break it is kept; what
 // is behind that the client sends again.
-func broken(n int, text []byte) badObject {
+func (w *work) broken(n int, text []byte) badObject {
 	text, _ = cutLine(bytes.TrimLeft(text, " \t\r\n"))
-	return badObject{code: 6, number: n, refused: refusal(text)}
+	return badObject{code: 6, number: n, refused: w.refusal(text)}
 }
 
-func refusal(text []byte) agent.Refusal {
-	return agent.Refusal{Text: text[:min(len(text), maxRefusedText)], Reason: agent.ReasonNotJSON, Detail: "not an object that HEC takes"}
+func (w *work) refusal(text []byte) agent.Refusal {
+	return agent.Refusal{Text: text[:min(len(text), maxRefusedText)], Offset: w.offset(text), Reason: agent.ReasonNotJSON, Detail: "not an object that HEC takes"}
 }
 
 // An envelope is one object of a HEC body.
@@ -134,6 +137,7 @@ func (in *Input) envelope(w *work, b []byte) (size, code int) {
 	start = len(w.arena)
 	w.arena = e.appendEvent(w.arena)
 	w.items = append(w.items, w.arena[start:len(w.arena):len(w.arena)])
+	w.offsets = append(w.offsets, w.offset(b))
 	return size, 0
 }
 

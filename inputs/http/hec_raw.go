@@ -44,10 +44,11 @@ func (in *Input) takeRaw(rw *answer, req *http.Request, w *work, channel string)
 		start := len(w.arena)
 		w.arena = one.appendEvent(w.arena)
 		w.items = append(w.items, w.arena[start:len(w.arena):len(w.arena)])
+		w.offsets = append(w.offsets, w.offset(line))
 	}
 	if len(w.items) == 0 {
 		hecSay(rw, 5, -1, -1)
 		return
 	}
-	in.takeHEC(rw, req, agent.Batch{Lines: w.items, Fields: rw.fields, File: req.RemoteAddr}, badObject{}, channel)
+	in.takeHEC(rw, req, agent.Batch{Lines: w.items, Offsets: w.offsets, Fields: rw.fields, File: req.RemoteAddr}, badObject{}, channel)
 }

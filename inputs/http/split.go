@@ -66,28 +66,26 @@ func cutLine(b []byte) (line, rest []byte) {
 	return b, nil
 }
 
-// values are the values of b, with or without white space between them.
+// values are the objects of b, with or without white space between them. What
+// is no object goes to the end of its line: words are one item a line.
 func (s *splitter) values(dst [][]byte, b []byte) ([][]byte, error) {
 	for {
-		value, rest, err := s.next(b)
-		if err != nil || value == nil {
+		i := skipSpace(b, 0)
+		if i == len(b) {
+			return dst, nil
+		}
+		if b[i] != '{' {
+			var line []byte
+			line, b = cutLine(b[i:])
+			dst = append(dst, bytes.TrimRight(line, " \t\r"))
+			continue
+		}
+		end, err := s.composite(b, i)
+		if err != nil {
 			return dst, err
 		}
-		dst, b = append(dst, value), rest
+		dst, b = append(dst, b[i:end]), b[end:]
 	}
-}
-
-// next is the first value of b and what follows it; nil at the end.
-func (s *splitter) next(b []byte) (value, rest []byte, err error) {
-	i := skipSpace(b, 0)
-	if i == len(b) {
-		return nil, nil, nil
-	}
-	end, err := s.end(b, i)
-	if err != nil {
-		return nil, nil, err
-	}
-	return b[i:end], b[end:], nil
 }
 
 // array are the items of the array that b is.

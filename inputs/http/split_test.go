@@ -35,6 +35,7 @@ func TestSplit(t *testing.T) {
 	f("{\n}\nx", "{\n}|x")
 	f("{\n}\n{", "{|}|{")
 	f("x\n{}", "x|{}")
+	f("some words\r\n[INFO] more of them\n{\n} {} end of {line}\n 1 2\n", "some words|[INFO] more of them|{\n}|{}|end of {line}|1 2")
 	f("[1,\"a,]\",{\"b\":[2]},[]]", `1|"a,]"|{"b":[2]}|[]`)
 	f("[ ]", "")
 	f("[1,]", "error: want a value, not ']'")
