@@ -109,7 +109,7 @@ func (r *run) admitGenerations(d *departure, holder *file, l *listing) (found bo
 		switch {
 		case birth < d.after || !packed && !rotated && stem(name) != name:
 			continue // of its elder siblings' making, if anybody's
-		case !packed && (birth > until || birth == until && d.link):
+		case !packed && birth > until:
 			continue // the next one to have the name, perhaps
 		}
 		r.bringIn(path, s.info, d.pattern, d.name, packed || !rotated)

@@ -21,8 +21,9 @@ type slowMotion struct {
 	did  []string
 }
 
-func newSlowMotion(t *testing.T, quiet time.Duration, patterns ...string) *slowMotion {
+func newSlowMotion(t *testing.T, quiet time.Duration, links bool, patterns ...string) *slowMotion {
 	s := &slowMotion{rig: newRig(t, patterns...), seen: map[string]bool{}}
+	s.conf.FollowSymlinks = links
 	s.time.quiet, s.time.abandon, s.time.settle, s.time.twin = quiet, time.Hour, 0, 0
 	s.begin()
 	return s
@@ -100,8 +101,8 @@ func (s *slowMotion) deliver() {
 	}
 }
 
-func (s *slowMotion) create() {
-	s.write("app.log", fmt.Sprintf("{\"n\":%d}\n{\"n\":%d}\n", s.n, s.n+1))
+func (s *slowMotion) createAs(name string) {
+	s.write(name, fmt.Sprintf("{\"n\":%d}\n{\"n\":%d}\n", s.n, s.n+1))
 	s.n += 2
 }
 
@@ -127,23 +128,34 @@ type succession struct {
 	patterns []string
 	turn     []func(s *slowMotion, turn int) // one rotation, by system calls
 	rounds   int
+	links    bool
 }
 
 var successions = []succession{
 	{"rename", []string{"app.log"}, []func(*slowMotion, int){
 		func(s *slowMotion, turn int) { s.move("app.log", fmt.Sprintf("app.log.%d", turn)) },
-		func(s *slowMotion, turn int) { s.create() },
-	}, 4},
-	{"shift", []string{"app.log"}, shift, 3},
-	{"shift, the first of them read too", []string{"app.log", "app.log.1"}, shift, 3},
-	{"shift within the glob", []string{"app.log*"}, shift, 3},
+		func(s *slowMotion, turn int) { s.createAs("app.log") },
+	}, 4, false},
+	{"shift", []string{"app.log"}, shift, 3, false},
+	{"shift, the first of them read too", []string{"app.log", "app.log.1"}, shift, 3, false},
+	{"shift within the glob", []string{"app.log*"}, shift, 3, false},
+	{"symbolic link", []string{"app.log"}, []func(*slowMotion, int){
+		func(s *slowMotion, turn int) { s.createAs(fmt.Sprintf("gen-%d.log", turn)) },
+		func(s *slowMotion, turn int) { s.link(fmt.Sprintf("gen-%d.log", turn)) },
+	}, 5, true},
 }
 
 var shift = []func(s *slowMotion, turn int){
 	func(s *slowMotion, turn int) { s.move("app.log.2", "app.log.3") }, // and the oldest is gone
 	func(s *slowMotion, turn int) { s.move("app.log.1", "app.log.2") },
 	func(s *slowMotion, turn int) { s.move("app.log", "app.log.1") },
-	func(s *slowMotion, turn int) { s.create() },
+	func(s *slowMotion, turn int) { s.createAs("app.log") },
+}
+
+// link makes app.log lead to name.
+func (s *slowMotion) link(name string) {
+	s.must(os.Symlink(name, s.path("next")))
+	s.move("next", "app.log")
 }
 
 func (s *slowMotion) move(from, to string) {
@@ -177,9 +189,14 @@ func TestSuccessions(t *testing.T) {
 
 // trial looks after the steps whose bits in looks are set.
 func (style succession) trial(t *testing.T, quiet time.Duration, looks int) {
-	s := newSlowMotion(t, quiet, style.patterns...)
+	s := newSlowMotion(t, quiet, style.links, style.patterns...)
 	defer func() { s.end() }()
-	s.create()
+	if style.links {
+		s.createAs("gen-0.log")
+		s.link("gen-0.log")
+	} else {
+		s.createAs("app.log")
+	}
 	s.look()
 	for n := range style.rounds * len(style.turn) {
 		step := n % len(style.turn)
