@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -83,7 +84,7 @@ outputs: {splunk: {type: splunk, endpoint: %[4]q, token: x, batch: {max_wait: 10
 }
 
 // TestPipesAndTraps: a named pipe is read, over a restart and from one writer
-// to the next; links that somebody drops into a folder are left alone, and said so.
+// to the next, and also one that the agent may not write to; links that somebody drops into a folder are left alone, and said so.
 func TestPipesAndTraps(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -95,7 +96,7 @@ func TestPipesAndTraps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(syscall.Mkfifo(pipe, 0o600))
+	must(syscall.Mkfifo(pipe, 0o400))
 	must(os.Mkdir(drop, 0o777))
 	must(os.Chmod(drop, 0o777)) // anybody may write there
 	writeFile(t, secret, "{\"event_id\":\"SECRET\"}\n")
@@ -108,13 +109,19 @@ outputs: {splunk: {type: splunk, endpoint: %[2]q, token: x, batch: {max_wait: 10
 `, dir, r.URL()))
 	write := func(id string) {
 		t.Helper()
+		must(os.Chmod(pipe, 0o600))
 		f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits for a reader
 		must(err)
+		must(os.Chmod(pipe, 0o400))
 		_, err = fmt.Fprintf(f, "{\"event_id\":%q}\n", id)
 		must(err)
 		must(f.Close())
 	}
-	d := startDaemon(t, conf, nil)
+	start := func() *daemon {
+		t.Helper()
+		return startDaemonAs(t, unprivileged(t, siemd("run", "-c", conf)), conf, nil)
+	}
+	d := start()
 	write("PIPE-1")
 	write("PIPE-2")
 	must(os.Symlink(secret, filepath.Join(drop, "link.jsonl")))
@@ -130,13 +137,29 @@ outputs: {splunk: {type: splunk, endpoint: %[2]q, token: x, batch: {max_wait: 10
 		eventually(t, 30*time.Second, series+" is 1", func() bool { return metric(t, conf, series) == "1" })
 	}
 	d.stop()
-	d = startDaemon(t, conf, nil)
+	d = start()
 	write("PIPE-3")
 	eventually(t, 30*time.Second, "the pipe is read again", func() bool { return r.Seen("PIPE-3") == 1 })
 	if r.Seen("SECRET") != 0 {
 		t.Error("the file behind a link was read")
 	}
 	d.stop()
+}
+
+// unprivileged is cmd without root's right to read and write whatever the modes of a file say.
+func unprivileged(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return cmd
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const caps = "-dac_override,-dac_read_search"
+	as := exec.Command(setpriv, append([]string{"--bounding-set=" + caps, "--inh-caps=" + caps, cmd.Path}, cmd.Args[1:]...)...)
+	as.Env = cmd.Env
+	return as
 }
 
 // TestStdinWaits: while the disk is full whoever writes to stdin waits, and

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,45 +24,51 @@ func (r *relay) run(ctx context.Context, fifo *os.File, to io.Writer) error {
 	stop := context.AfterFunc(ctx, func() { fifo.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	defer close(r.refused)
+	raw, err := fifo.SyscallConn()
+	if err != nil {
+		return err
+	}
 	buf := make([]byte, 64<<10)
-	var hold *os.File // our own writing end, while there is no other
-	defer func() {
-		if hold != nil {
-			hold.Close()
-		}
-	}()
 	for {
-		n, err := fifo.Read(buf)
-		if n > 0 && hold != nil {
-			hold.Close()
-			hold = nil
-		}
+		n, err := r.read(raw, buf)
 		if err := r.pass(buf[:n], to); err != nil {
 			return err
 		}
 		switch {
-		case err == io.EOF && hold == nil: // the last writer has gone
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return r.flush(to)
+		case err != nil:
+			return errors.Join(err, r.flush(to))
+		case n == 0: // the last writer has gone
 			if err := r.flush(to); err != nil {
 				return err
 			}
-			// With a writer there is no end of file, and the next Read waits.
-			raw := fmt.Sprintf("/proc/self/fd/%d", fdOf(fifo))
-			if hold, err = os.OpenFile(raw, os.O_WRONLY|unix.O_NONBLOCK, 0); err != nil {
-				return err
-			}
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return r.flush(to)
-		case err != nil && err != io.EOF:
-			return errors.Join(err, r.flush(to))
 		}
 	}
 }
 
-func fdOf(f *os.File) (fd int) {
-	if raw, err := f.SyscallConn(); err == nil {
-		raw.Control(func(n uintptr) { fd = int(n) })
+// read waits until there is something to read, or until the last writer has gone and left half a line. Without
+// a writer a pipe is at its end at once, again and again; the poller tells when one has come and written. That takes
+// no right to write, as a writing end of our own would.
+func (r *relay) read(raw syscall.RawConn, buf []byte) (n int, err error) {
+	polled := raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = unix.Read(int(fd), buf)
+			if err != unix.EINTR {
+				break
+			}
+		}
+		if err == unix.EAGAIN {
+			n, err = 0, nil
+			return false
+		}
+		return n > 0 || err != nil || len(r.partial) > 0 || r.skipping
+	})
+	n = max(n, 0)
+	if polled != nil {
+		err = polled
 	}
-	return fd
+	return n, err
 }
 
 func (r *relay) pass(b []byte, to io.Writer) error {
