@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 func siemd(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "SIEMD_TEST_MAIN=1")
+	if dir := os.Getenv(traceEnv); dir != "" && args[0] == "run" {
+		traced(cmd, dir)
+	}
 	return cmd
 }
 

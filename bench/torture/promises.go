@@ -21,5 +21,6 @@ var promises = []promise{
 	{"a day of outages and bad events (simulated hours) leaves memory flat", "./agent/internal/delivery", "^TestSoak$"},
 	{"malformed requests cost nothing", "./agent/internal/api", "^TestMalformedRequests$"},
 	{"the ledger adds up under parallel exports while connections come and go", "./agent/internal/api", "^TestLedgerUnderLoad$"},
+	{"whatever the agent does, its unit lets it do: calls, sockets, paths", ".", "^TestSandbox$"},
 	{"no secret leaves the agent", ".", "^TestSecretsStaySecret$"},
 }
