@@ -216,7 +216,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Dir: data, SegmentSize: 64 << 10, Compression: "none"}
+	o := Options{Dir: data, SegmentSize: 64 << 10, Compression: "none", tick: 100 * time.Millisecond, fullWait: 100 * time.Millisecond}
 	l := open(t, o)
 	await(t, "the ballast is there", func() bool { _, err := os.Stat(l.ballastPath()); return err == nil })
 	if err := os.WriteFile(filepath.Join(dir, "others"), make([]byte, 2<<20), 0o600); err != nil {
@@ -237,7 +237,7 @@ func TestFullDisk(t *testing.T) {
 			if err == nil {
 				// Long enough for what is being written: a deadline then
 				// would leave open whether it was stored.
-				ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
 				_, _, err = cm.Wait(ctx)
 				cancel()
 			}
