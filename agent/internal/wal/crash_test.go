@@ -43,7 +43,8 @@ type oracle struct {
 	delivered map[string]*numbers
 	troubled  bool // failures are part of the test
 	errors    int
-	frozen    atomic.Bool   // acknowledgements do not count
+	cut       atomic.Int64  // acknowledgements from this time on do not count; 0: all do
+	late      int           // those that were heard after the cut and are from before it
 	spoke     chan struct{} // closed when a process has said something
 }
 
@@ -87,13 +88,13 @@ func (o *oracle) listen(t *testing.T, what string, out io.Reader) {
 			return // a line that was cut does not count
 		}
 		kind, rest, _ := strings.Cut(line, " ")
-		producer, n := "", 0
+		producer, n, at := "", 0, int64(0)
 		switch {
 		case kind == "error" && o.troubled:
 			o.errors++
 			continue
 		case kind == "a" || kind == "d":
-			if _, err := fmt.Sscan(rest, &producer, &n); err == nil {
+			if _, err := fmt.Sscan(rest, &producer, &n, &at); err == nil {
 				break
 			}
 			fallthrough
@@ -105,11 +106,14 @@ func (o *oracle) listen(t *testing.T, what string, out io.Reader) {
 			_, _ = io.Copy(io.Discard, in)
 			return
 		}
-		switch {
+		switch cut := o.cut.Load(); {
 		case kind == "d":
 			o.delivered[producer].add(n)
-		case !o.frozen.Load():
+		case cut == 0:
 			o.acked[producer] = max(o.acked[producer], n)
+		case at < cut:
+			o.acked[producer] = max(o.acked[producer], n)
+			o.late++
 		}
 	}
 }

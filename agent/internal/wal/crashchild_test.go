@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/adrian207/siemd/agent"
 )
 
@@ -35,6 +37,15 @@ func TestMain(m *testing.M) {
 
 const crashProducers = 5
 
+// monotonic is a time in nanoseconds that all processes agree on.
+func monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err)
+	}
+	return ts.Nano()
+}
+
 // limits makes the process what the environment says.
 func limits() {
 	if d, err := time.ParseDuration(os.Getenv(lifeEnv)); err == nil {
@@ -49,14 +60,14 @@ func limits() {
 }
 
 // crashChild writes and reads a log until it is killed. On stdout it says what
-// was acknowledged ("a producer number"), delivered ("d producer number") and
-// what failed ("error ..."). A producer goes on behind its mark, as an input
+// was acknowledged ("a producer number time"), delivered ("d producer number
+// time") and what failed ("error ..."). A producer goes on behind its mark, as an input
 // does that reads a file, also after a failure. In some lives chunks are small
 // and segments too, in others several blocks wait for one fsync.
 func crashChild(dir string) {
 	limits()
 	say := func(kind, producer string, n int) {
-		line := fmt.Appendf(nil, "%s %s %d\n", kind, producer, n)
+		line := fmt.Appendf(nil, "%s %s %d %d\n", kind, producer, n, monotonic())
 		for range 1000 { // what was delivered must be heard of, also where writes fail
 			if _, err := os.Stdout.Write(line); err == nil {
 				return

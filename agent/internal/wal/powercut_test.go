@@ -91,14 +91,15 @@ func TestPowerCut(t *testing.T) {
 		if err := os.MkdirAll(o.dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		o.frozen.Store(false)
+		o.cut.Store(0)
 		o.life(t, what, nil, nil, func(cmd *exec.Cmd) {
 			<-o.spoke
 			time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 			// A real cut ends all at once. Here time goes on, and an fsync that
 			// is under way while ext4 is shut down may say that it is done and is
-			// not. What is heard from here on does not count.
-			o.frozen.Store(true)
+			// not. What is acknowledged from here on does not count; what was, and
+			// is only heard from here on, does.
+			o.cut.Store(monotonic())
 			err := how()
 			if errors.Is(err, syscall.ENOTTY) || errors.Is(err, syscall.EOPNOTSUPP) {
 				cmd.Process.Kill()
@@ -120,5 +121,5 @@ func TestPowerCut(t *testing.T) {
 	if o.errors == 0 || o.total() == 0 {
 		t.Errorf("%d failures, %d events acknowledged: want some of each", o.errors, o.total())
 	}
-	t.Logf("%d power cuts, %d failures seen, %d events acknowledged", cuts, o.errors, o.total())
+	t.Logf("%d power cuts, %d failures seen, %d events acknowledged, %d chunks of them heard of after the cut", cuts, o.errors, o.total(), o.late)
 }
