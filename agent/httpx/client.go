@@ -198,7 +198,7 @@ func (ep *Endpoint) do(ctx context.Context, r *Request, body []byte, compressed 
 	defer ep.flight(-1)
 	resp, err := ep.transport.RoundTrip(req)
 	if err != nil {
-		return nil, ep.fault("", err)
+		return nil, ep.fault("", ep.severed(ctx, err))
 	}
 	defer resp.Body.Close()
 	ep.jar.set(req.URL, resp.Cookies())

@@ -86,3 +86,21 @@ func (ep *Endpoint) dialTLS(ctx context.Context, network, addr string) (net.Conn
 	}
 	return sender{&judged{Conn: conn, ended: make(chan struct{})}}, nil
 }
+
+// severed is err, from a request, or what stands behind it. Behind a proxy the
+// connection is the transport's own, and a write that fails while a request is
+// sent hides what the server said. One with nothing to send has it from reading.
+func (ep *Endpoint) severed(ctx context.Context, err error) error {
+	if ep.client.proxy == nil || ep.tls == nil || IsTLS(err) || !Severed(err) && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	resp, reason := ep.askRoot(ctx)
+	if reason == nil {
+		resp.Body.Close()
+	} else if IsTLS(reason) {
+		return reason
+	}
+	return err
+}

@@ -84,6 +84,21 @@ func TestRefusedClientCertificate(t *testing.T) {
 	}
 }
 
+// Nor does a proxy in between hide it, which cuts the connection when the server has.
+func TestRefusedClientCertificateBehindAProxy(t *testing.T) {
+	ca := newAuthority(t)
+	server := refuser(t, ca, tls.VersionTLS13)
+	proxy, _ := tunnel(t, server)
+	cfg := config("https://" + server)
+	cfg.TLS, cfg.Proxy = strangerTo(t, ca, true), agent.NewSecret(proxy)
+	cl := client(t, cfg, Options{})
+	for range 50 {
+		if _, err := cl.Do(t.Context(), &Request{Body: make([]byte, 4<<20)}); !agent.IsBlocked(err) || !IsTLS(err) {
+			t.Fatalf("Do = %v", err)
+		}
+	}
+}
+
 // The alert is told by the write that failed before anybody had read it.
 func TestAlertBehindAFailedWrite(t *testing.T) {
 	ca := newAuthority(t)

@@ -39,6 +39,18 @@ func (ep *Endpoint) Probe(ctx context.Context, report func(agent.Step)) error {
 	return ep.probeBehind(ctx, named)
 }
 
+// askRoot asks for the endpoint's root, without credentials.
+func (ep *Endpoint) askRoot(ctx context.Context) (*http.Response, error) {
+	root := *ep.url
+	root.Path, root.RawPath, root.RawQuery = "/", "", ""
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, root.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", ep.client.agent)
+	return ep.transport.RoundTrip(req)
+}
+
 // probeBehind asks for the endpoint's root, without credentials, through the
 // proxy as events take it. What the endpoint says to that does not matter.
 func (ep *Endpoint) probeBehind(ctx context.Context, report func(agent.Step)) error {
@@ -47,14 +59,7 @@ func (ep *Endpoint) probeBehind(ctx context.Context, report func(agent.Step)) er
 		report(agent.Step{Name: name, Detail: fmt.Sprintf("%s (%s)", detail, time.Since(start).Round(100*time.Microsecond)), Err: err, Fix: fix})
 		return err
 	}
-	root := *ep.url
-	root.Path, root.RawPath, root.RawQuery = "/", "", ""
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, root.String(), nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("User-Agent", ep.client.agent)
-	resp, err := ep.transport.RoundTrip(req)
+	resp, err := ep.askRoot(ctx)
 	switch {
 	case IsTLS(err):
 		_ = step("proxy", "leads to "+address(ep.url), nil, "")

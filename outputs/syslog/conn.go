@@ -62,10 +62,26 @@ func (c *conn) watch() {
 	buf := make([]byte, 512)
 	for {
 		if _, err := c.Read(buf); err != nil {
-			c.fail(err)
+			c.fail(c.ending(err))
 			return
 		}
 	}
+}
+
+// ending is err, the end of what can be read, or what the peer's TCP has to say
+// about it: a program that says farewell in TLS and closes its socket with
+// frames in it that it never read has the connection reset right behind its farewell.
+func (c *conn) ending(err error) error {
+	if c.Conn == net.Conn(c.raw) || !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := c.raw.SetReadDeadline(time.Now().Add(goodbye)); err != nil {
+		return err
+	}
+	if _, err = c.raw.TCPConn.Read(make([]byte, 1)); err == nil {
+		return errors.New("more came after the end of TLS")
+	}
+	return err
 }
 
 // fail ends the connection for the reason err, unless it is over already.
