@@ -41,6 +41,11 @@ bench:
 	go test -run '^$$' -bench Codecs -benchtime 1x ./codecs/internal/figures
 	go test -run '^$$' -bench . -benchmem ./...
 
+# The check of every event beside other JSON libraries, in a module of its own.
+.PHONY: bench-json
+bench-json:
+	cd agent/internal/intake/jsonbench && go test -v -bench . -benchtime 1x .
+
 # The whole agent against a floor and whatever other agents are installed; see docs/performance.md.
 BENCH ?= -reps 3
 bench-e2e: build

@@ -33,23 +33,31 @@ type Preparer struct {
 	present []bool        // by static field
 }
 
+// Check says why line is no event; nil if it is one.
+func (p *Preparer) Check(line []byte) *agent.Refusal {
+	limit := p.MaxSize
+	if limit == 0 {
+		limit = DefaultMaxSize
+	}
+	if len(line) > limit {
+		return &agent.Refusal{Text: line[:limit], Reason: agent.ReasonTooLong, Detail: fmt.Sprintf("%d bytes, more than %d", len(line), limit)}
+	}
+	if f := p.scanner.scan(line, &p.doc); f.reason != "" {
+		return &agent.Refusal{Text: line, Reason: f.reason, Detail: fmt.Sprintf("%s at byte %d", f.what, f.at+1)}
+	}
+	return nil
+}
+
 // Prepare makes e of line. From origin, offset and the line itself the id of an
 // event that has none is derived; without origin it is random. now is the time
 // of receipt in UTC nanoseconds. The event's bytes are parts of line or of p
 // and valid until the next call. A refusal's Text is a part of line.
 func (p *Preparer) Prepare(e *agent.Event, line []byte, origin string, offset, now int64) (Notes, *agent.Refusal) {
 	var notes Notes
-	limit := p.MaxSize
-	if limit == 0 {
-		limit = DefaultMaxSize
-	}
-	if len(line) > limit {
-		return notes, &agent.Refusal{Text: line[:limit], Reason: agent.ReasonTooLong, Detail: fmt.Sprintf("%d bytes, more than %d", len(line), limit)}
+	if refusal := p.Check(line); refusal != nil {
+		return notes, refusal
 	}
 	p.src = line
-	if f := p.scanner.scan(line, &p.doc); f.reason != "" {
-		return notes, &agent.Refusal{Text: line, Reason: f.reason, Detail: fmt.Sprintf("%s at byte %d", f.what, f.at+1)}
-	}
 	line = p.body() // without the white space around it
 	if p.doc.badText || p.doc.duplicates || p.doc.escapedKeys || p.doc.breaks {
 		p.repair(&notes)
