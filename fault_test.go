@@ -157,7 +157,7 @@ type failedEntry struct {
 
 // failed reads a connection's failed store as it is on disk.
 func (b *bench) failed(name string) ([]failedEntry, error) {
-	files, err := filepath.Glob(filepath.Join(b.dir, "state", "failed", name, "*"))
+	files, err := filepath.Glob(filepath.Join(b.dir, "state", "failed", name, "*.jsonl"))
 	if err != nil {
 		return nil, err
 	}
