@@ -174,19 +174,7 @@ func freeAddr(t testing.TB) string {
 
 func startReceiver(t testing.TB, kind string, o plugintest.Options) *plugintest.Receiver {
 	t.Helper()
-	r, err := plugintest.New(kind, o)
-	if err == nil {
-		err = r.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = r.Close(ctx) // what is still open is cut
-	})
-	return r
+	return plugintest.Started(t, kind, o)
 }
 
 func postEvents(url string, body []byte) error {

@@ -1,7 +1,6 @@
 package packaging_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,31 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/adrian207/siemd/agent/plugintest"
 )
-
-// hecDown is a Splunk that takes no connections until the fault is lifted.
-func hecDown(t *testing.T) *plugintest.Receiver {
-	t.Helper()
-	r, err := plugintest.New("splunk", plugintest.Options{Token: "secret-of-the-test"})
-	if err == nil {
-		err = r.Start("127.0.0.1:0")
-	}
-	if err == nil {
-		err = r.SetFault("refuse")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = r.Close(ctx)
-	})
-	return r
-}
 
 // pending is how many events wait for the connection, by siemd status.
 func (c *chroot) pending() uint64 {
@@ -71,7 +48,10 @@ func TestPackageLifecycle(t *testing.T) {
 	ready := makeChroot(t) // while the packages are built
 	first, _, newer := builtPackages(t)
 	c := ready()
-	siem := hecDown(t)
+	siem := plugintest.Started(t, "splunk", plugintest.Options{Token: "secret-of-the-test"})
+	if err := siem.SetFault("refuse"); err != nil {
+		t.Fatal(err)
+	}
 
 	if got := c.install(debFor(t, first)); strings.Contains(got, "warning") {
 		t.Errorf("installed with warnings:\n%s", got)

@@ -2,7 +2,6 @@ package packaging_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/adrian207/siemd/agent/plugintest"
 )
@@ -37,19 +35,7 @@ outputs:
 // splunkLike takes all but one event, for which it blames just that event.
 func splunkLike(t *testing.T) *plugintest.Receiver {
 	t.Helper()
-	r, err := plugintest.New("splunk", plugintest.Options{Token: "secret-of-the-test", Fault: "item=400:match=refuse-me"})
-	if err == nil {
-		err = r.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = r.Close(ctx)
-	})
-	return r
+	return plugintest.Started(t, "splunk", plugintest.Options{Token: "secret-of-the-test", Fault: "item=400:match=refuse-me"})
 }
 
 func post(t *testing.T, client *http.Client, url, body string, want int) {

@@ -121,19 +121,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // receiver starts a mock SIEM.
 func receiver(t *testing.T, kind string, o plugintest.Options) *plugintest.Receiver {
 	t.Helper()
-	r, err := plugintest.New(kind, o)
-	if err == nil {
-		err = r.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = r.Close(ctx) // what is still open is cut
-	})
-	return r
+	return plugintest.Started(t, kind, o)
 }
 
 func freeAddr(t *testing.T) string {

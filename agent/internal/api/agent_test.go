@@ -236,19 +236,7 @@ func (r *rig) want(status int, method, path, body string, header ...string) answ
 // receiver starts a mock SIEM.
 func receiver(t testing.TB, kind string, o plugintest.Options) *plugintest.Receiver {
 	t.Helper()
-	r, err := plugintest.New(kind, o)
-	if err == nil {
-		err = r.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = r.Close(ctx)
-	})
-	return r
+	return plugintest.Started(t, kind, o)
 }
 
 // eventually waits for a condition, looking often.

@@ -91,19 +91,7 @@ func (r *rig) export(id string, wait time.Duration, targets ...string) Exported 
 
 func receiver(t *testing.T, kind string) *plugintest.Receiver {
 	t.Helper()
-	r, err := plugintest.New(kind, plugintest.Options{})
-	if err == nil {
-		err = r.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = r.Close(ctx)
-	})
-	return r
+	return plugintest.Started(t, kind, plugintest.Options{})
 }
 
 func (r *rig) metrics() string {
