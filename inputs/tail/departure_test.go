@@ -24,7 +24,7 @@ type slowMotion struct {
 func newSlowMotion(t *testing.T, quiet time.Duration, links bool, patterns ...string) *slowMotion {
 	s := &slowMotion{rig: newRig(t, patterns...), seen: map[string]bool{}}
 	s.conf.FollowSymlinks = links
-	s.time.quiet, s.time.abandon, s.time.settle, s.time.twin = quiet, time.Hour, 0, 0
+	s.time.quiet, s.time.abandon, s.time.settle, s.time.twin = quiet, time.Hour, 0, time.Hour
 	s.begin()
 	return s
 }
@@ -215,6 +215,39 @@ func (style succession) trial(t *testing.T, quiet time.Duration, looks int) {
 		}
 		s.did = append(s.did, "look")
 		s.look()
+	}
+	s.check()
+}
+
+// Files that are born in one tick of the clock do not wait for each other to be
+// read first.
+func TestBornTogether(t *testing.T) {
+	s := newSlowMotion(t, time.Hour, true, "app.log")
+	defer func() { s.end() }()
+	s.createAs("gen-0.log")
+	s.link("gen-0.log")
+	s.look()
+	birth := func(name string) int64 {
+		i, err := statPath(s.path(name), false)
+		s.must(err)
+		return i.id.birth
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		s.createAs("gen-1.log")
+		s.createAs("gen-2.log")
+		if birth("gen-1.log") == birth("gen-2.log") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Skip("the filesystem's clock is too fine")
+		}
+		s.must(os.Remove(s.path("gen-1.log")))
+		s.must(os.Remove(s.path("gen-2.log")))
+	}
+	for _, name := range []string{"gen-1.log", "gen-2.log"} {
+		s.link(name)
+		s.run.scan(time.Now()) // and nothing is read
 	}
 	s.check()
 }

@@ -116,7 +116,9 @@ func (s *search) compare(other *file) {
 		return
 	}
 	if alive && other.offset == 0 && other.size > 0 && !other.atEnd && (other.own || f.compressed()) {
-		s.wait = true // it will be read at once, and then can be compared
+		// It will be read at once, and then can be compared; but of two that are
+		// born together only one waits.
+		s.wait = s.wait || f.id.birth > other.id.birth || f.id.ino > other.id.ino
 		return
 	}
 	if !other.marked {
