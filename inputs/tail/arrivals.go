@@ -9,10 +9,7 @@ func (r *run) hinted() {
 	for path := range paths {
 		f := r.byPath[path]
 		if f == nil && !r.interesting(path) {
-			// Perhaps the copy of a file that is about to be truncated.
-			if of := r.byPath[filepath.Join(filepath.Dir(path), stem(path))]; of != nil && of.path != path && !r.knows(path) {
-				r.admitCopies(of)
-			}
+			r.changedBeside(path)
 			continue
 		}
 		i, err := statPath(path, r.t.config.FollowSymlinks)
@@ -27,10 +24,22 @@ func (r *run) hinted() {
 	}
 }
 
-// knows reports whether the file at path is known, or not there.
-func (r *run) knows(path string) bool {
+// changedBeside looks at a file that changed and that no pattern names.
+func (r *run) changedBeside(path string) {
 	i, err := statPath(path, false)
-	return err != nil || r.files[i.id] != nil || r.strangers[i.id]
+	if err != nil || !i.regular() || r.strangers[i.id] {
+		return
+	}
+	if f := r.files[i.id]; f != nil {
+		if f.gone != 0 && f.marked && !f.compressed() && i.size > f.offset {
+			r.reopen(f, path)
+		}
+		return
+	}
+	// Perhaps the copy of a file that is about to be truncated.
+	if of := r.byPath[filepath.Join(filepath.Dir(path), stem(path))]; of != nil && of.path != path {
+		r.admitCopies(of)
+	}
 }
 
 // arrive opens a new file before the scan that will find out what has become

@@ -1,6 +1,9 @@
 package tail
 
-import "time"
+import (
+	"path/filepath"
+	"time"
+)
 
 // drain looks at a file that lost its name: its writer may still write to it,
 // for as long as it likes. It is finished when it is read to the end, was quiet
@@ -31,6 +34,24 @@ func (r *run) drain(f *file, now time.Time) {
 		return
 	}
 	f.final = true
+	r.enqueue(f)
+}
+
+// reopen goes on with f, which was finished and lies at path now: somebody had
+// it open all the time, and has written to it.
+func (r *run) reopen(f *file, path string) {
+	f.gone, f.finished = 0, false
+	r.rename(f, path)
+	f.lost, f.followed, f.was = true, true, filepath.Join(filepath.Dir(path), stem(path))
+	r.draining[f] = true
+	if r.ensureOpen(f) != nil {
+		return
+	}
+	if ok, _, err := f.intact(&f.print); !ok || err != nil {
+		r.bury(f) // it was written anew: that is not the file that we knew
+		return
+	}
+	r.log.Info("a file that was finished is written to, reading on", "path", f.path, "id", f.id, "offset", f.offset)
 	r.enqueue(f)
 }
 

@@ -3,7 +3,9 @@ package tail
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
+	"time"
 )
 
 // copyTruncate rotates name to to, and begins it with text.
@@ -129,6 +131,55 @@ func TestRotatedWhileDown(t *testing.T) {
 	r.expect(want...)
 	r.calm()
 	r.expect(want...)
+}
+
+// An app that goes on writing to a rotated file, after it was quiet for so long
+// that the file is finished, is still heard; also after a restart.
+func TestWrittenToWhenFinished(t *testing.T) {
+	for _, glob := range []string{"app.log", "app.log*"} {
+		t.Run(glob, func(t *testing.T) {
+			r := newRig(t, glob)
+			text, want := numbered(0, 10)
+			r.write("app.log", text)
+			r.start()
+			r.expect(want...)
+			for i := range 3 {
+				r.must(os.Rename(r.path("app.log"), r.path(fmt.Sprintf("app.log.%d", i+1))))
+				r.write("app.log", "")
+				if glob == "app.log" {
+					r.finished(i + 1)
+				}
+				if i == 1 {
+					r.halt()
+					r.start()
+					r.calm()
+				}
+				text, more := numbered(100*(i+1), 100*(i+1)+5)
+				r.write(fmt.Sprintf("app.log.%d", i+1), text)
+				want = append(want, more...)
+				r.expect(want...)
+				text, more = numbered(100*(i+1)+50, 100*(i+1)+55)
+				r.write("app.log", text)
+				want = append(want, more...)
+				r.expect(want...)
+			}
+			r.calm()
+			r.expect(want...)
+		})
+	}
+}
+
+// finished waits until so many files were finished.
+func (r *rig) finished(n int) {
+	r.t.Helper()
+	deadline := deadline()
+	for strings.Count(r.log.String(), `msg="a file is finished"`) < n {
+		select {
+		case <-deadline:
+			r.t.Fatalf("not %d files are finished", n)
+		case <-time.After(r.time.tick):
+		}
+	}
 }
 
 // The last line of a file without a newline waits until the file is finished.
