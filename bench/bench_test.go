@@ -23,7 +23,11 @@ func TestTrials(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("PATH", os.Getenv("PATH")) // as it was, afterwards
+	t.Chdir(filepath.Dir(bin))
+	if err := lookFirstIn(filepath.Base(bin)); err != nil {
+		t.Fatal(err)
+	}
 	s := &settings{
 		events: 20_000, rate: 2000, length: 2 * time.Second, idle: 20, patience: 30 * time.Second, work: t.TempDir(),
 	}

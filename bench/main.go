@@ -60,13 +60,24 @@ func split(s string) []string {
 	return slices.DeleteFunc(strings.Split(s, ","), func(p string) bool { return p == "" })
 }
 
+// lookFirstIn makes programs be looked for in dir before PATH.
+func lookFirstIn(dir string) error {
+	dir, err := filepath.Abs(dir) // what is found by way of a relative directory is not run
+	if err != nil {
+		return err
+	}
+	return os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
 // run carries out every combination, the repetitions outermost, and prints the tables.
 func (s *settings) run(names, targets, which []string, reps int, out string) error {
 	if err := os.MkdirAll(s.work, 0o755); err != nil {
 		return err
 	}
 	if s.bin != "" {
-		os.Setenv("PATH", s.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+		if err := lookFirstIn(s.bin); err != nil {
+			return err
+		}
 	}
 	agents, err := pickAgents(names)
 	if err != nil {
