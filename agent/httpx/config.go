@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -75,6 +76,8 @@ func parseEndpoint(text string) (*url.URL, error) {
 		return nil, bad("write https:// or http://", "%q is not a scheme for this output", u.Scheme)
 	case u.Hostname() == "":
 		return nil, bad("for example https://siem.example.com:8088", "%q names no host", text)
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return nil, bad("write its xn-- form", "the name of a host has letters beyond ASCII")
 	case u.Fragment != "":
 		return nil, bad("remove the part from # on", "an endpoint cannot have a fragment")
 	case strings.HasSuffix(u.Host, ":"):

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A location is an endpoint taken apart, in the form that it was given in.
@@ -44,6 +45,9 @@ func parseLocation(text string, hasURL bool) (location, error) {
 	}
 	if l.host = host; host == "" || strings.ContainsAny(host, " \t\r\n\"'<>\\^`{|}%") {
 		return l, wrong("/endpoint", "for example siem.example.com", "endpoint names no host")
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return l, wrong("/endpoint", "write its xn-- form", "the name of a host has letters beyond ASCII")
 	}
 	return l, nil
 }
