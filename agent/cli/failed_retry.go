@@ -20,7 +20,7 @@ func newFailedRetry(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retry [ID...]", Short: "send failed events again, and wait", Args: cobra.ArbitraryArgs,
 		Long: "retry gives failed events to their connection once more: all of them, those with the given ids, or those that the flags pick.\n" +
-			"The exit code is 2 if some were refused again or the time was not enough.",
+			"The exit code is 2 if some were refused again, the time was not enough, or an id is not there.",
 		Example: `  siemd failed retry --connection splunk-prod --max-age 12h
   siemd failed retry 0000000000000001 0000000000000002 --connection splunk-prod`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,7 +36,13 @@ func newFailedRetry(std streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(c.std.out, c.json)
+			if err := a.print(c.std.out, c.json); err != nil {
+				return err
+			}
+			if n := len(args) - a.count(); n > 0 {
+				return exit(exitFound, fmt.Errorf("%d of the %d events are in no failed store; 'siemd failed ls' lists what is", n, len(args)))
+			}
+			return nil
 		},
 	}
 	c.remote.flags(cmd)
@@ -50,6 +56,14 @@ type errandAnswer struct {
 	Message string            `json:"message"`
 	Results map[string][2]int `json:"results"`
 	Details map[string]string `json:"details,omitempty"`
+}
+
+// count is how many events it was about.
+func (a *errandAnswer) count() (n int) {
+	for _, r := range a.Results {
+		n += r[0] + r[1]
+	}
+	return n
 }
 
 // print tells what came of it; the error has exit code 2 if not all is well.

@@ -82,6 +82,8 @@ func TestFailed(t *testing.T) {
 	}
 
 	a.siemd("", "failed", "retry", first.ID, "--connection", "splunk").want(t, exitFound, "splunk: 0 sent, 1 failed")
+	a.siemd("", "failed", "retry", first.ID, "00000000000000ff", "--connection", "splunk").want(t, exitFound, "splunk: 0 sent, 1 failed")
+	a.siemd("", "failed", "retry", "00000000000000ff").want(t, exitFound, "1 of the 1 events are in no failed store")
 	if err := r.SetFault(""); err != nil {
 		t.Fatal(err)
 	}

@@ -115,17 +115,28 @@ func printStatus(w io.Writer, st supervisor.Status, rate rates, now time.Time) {
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "CONNECTION\tTYPE\tRATE/s\tSENT\tPENDING\tFAILED\tFILTERED\tEXPIRED\tLAG\tHEALTH\tLAST ERROR")
 	for _, o := range st.Outputs {
-		lag := time.Duration(o.LagSeconds * float64(time.Second)).Round(time.Millisecond)
 		last := o.LastError
 		if last != "" {
-			last = ago(now, o.LastErrorAt) + " ago: " + last
+			last = ago(now, o.LastErrorAt) + " ago: " + visible([]byte(last))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", o.Name, o.Type, rate.output(o), o.Sent, o.Pending, o.Failed, o.Filtered, o.Expired, lag, o.Health, last)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", o.Name, o.Type, rate.output(o), o.Sent, o.Pending, o.Failed, o.Filtered, o.Expired, lag(o.LagSeconds), o.Health, last)
 	}
 	_ = t.Flush() // w's errors are seen by whoever owns it
 	for _, c := range st.Orphans {
 		fmt.Fprintf(w, "\norphan %s: %d events wait for an output that is gone, beside %d failed ones; it goes on when it comes back, 'siemd purge %s' ends it\n", c.Name, c.Pending, c.Counts.Failed, c.Name)
 	}
+}
+
+// lag is a delay as exact as people want it.
+func lag(seconds float64) time.Duration {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond)
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
 
 // ago is the time since t in the two largest units.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -26,7 +27,7 @@ func newTop(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "live rates, lag, backlog and health",
-		Long:  "top shows what flows, once a second. Keys: n p l s r sort by name, pending, lag, sent, rate; space pauses; q ends.\nWithout a terminal it prints one plain line per input and connection each time.",
+		Long:  "top shows what flows, once a second. Keys: n p l s r sort by name, pending, lag, sent, rate; space pauses; q ends. It waits for an agent that restarts.\nWithout a terminal it prints one plain line per input and connection each time.",
 		Example: `  siemd top
   siemd top --every 5s -n 3 | tee rates.txt`,
 		Args: cobra.NoArgs,
@@ -35,7 +36,7 @@ func newTop(std streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := &top{client: c, out: std.out, every: max(every, 100*time.Millisecond), frames: frames, sort: 'n'}
+			t := &top{client: c, out: std.out, every: max(every, 100*time.Millisecond), frames: frames, sort: 'n', size: func() (int, int) { return 0, 0 }}
 			return t.run(cmd.Context(), std.in)
 		},
 	}
@@ -52,11 +53,16 @@ type top struct {
 	every  time.Duration
 	frames int
 	live   bool
+	size   func() (width, height int) // of the terminal; 0 if that is not known
 	paused bool
 	sort   byte
 
-	last     supervisor.Status
-	lastTime time.Time
+	last    supervisor.Status // the latest answer
+	before  supervisor.Status // and the one before
+	since   float64           // seconds between the two
+	at      time.Time         // when the latest came
+	fresh   bool              // it is the first
+	trouble error             // why there is none since
 }
 
 func (t *top) run(ctx context.Context, in io.Reader) error {
@@ -69,6 +75,13 @@ func (t *top) run(ctx context.Context, in io.Reader) error {
 			return exit(exitIO, err)
 		}
 		t.live = true
+		t.size = func() (int, int) {
+			w, h, err := term.GetSize(int(outFile.Fd()))
+			if err != nil {
+				return 0, 0
+			}
+			return w, h
+		}
 		fmt.Fprint(t.out, "\x1b[?1049h\x1b[?25l")
 		defer func() {
 			fmt.Fprint(t.out, "\x1b[?25h\x1b[?1049l")
@@ -78,14 +91,19 @@ func (t *top) run(ctx context.Context, in io.Reader) error {
 	}
 	tick := time.NewTicker(t.every)
 	defer tick.Stop()
-	for n := 1; ; n++ {
-		if !t.paused {
-			if err := t.frame(ctx); err != nil {
+	ask := true
+	for n := 0; ; {
+		if ask {
+			n++
+			if err := t.ask(ctx); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
 				return remoteError(err)
 			}
+		}
+		if err := t.show(ask); err != nil {
+			return err
 		}
 		if t.frames > 0 && n > t.frames {
 			return nil
@@ -94,17 +112,69 @@ func (t *top) run(ctx context.Context, in io.Reader) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			ask = !t.paused
 		case k := <-keys:
-			switch k {
-			case 'q', 3: // Ctrl-C does not raise a signal in raw mode
+			ask = false // the figures stay as they are
+			if t.press(k) {
 				return nil
-			case ' ':
-				t.paused = !t.paused
-			default:
-				t.sort = k
 			}
 		}
 	}
+}
+
+// press is what a key does; true means the end.
+func (t *top) press(k byte) bool {
+	switch {
+	case k == 'q', k == 3: // Ctrl-C does not raise a signal in raw mode
+		return true
+	case k == ' ':
+		t.paused = !t.paused
+	case slices.ContainsFunc(orders, func(o order) bool { return o.key == k }):
+		t.sort = k
+	}
+	return false
+}
+
+// ask fetches the figures. An agent that is gone is waited for where somebody looks on.
+func (t *top) ask(ctx context.Context) error {
+	var st supervisor.Status
+	if err := t.client.Get(ctx, "/api/v1/siem/status", &st); err != nil {
+		if t.trouble = err; t.live && !t.at.IsZero() && ctx.Err() == nil {
+			return nil
+		}
+		return err
+	}
+	now := time.Now()
+	t.before, t.since = t.last, now.Sub(t.at).Seconds()
+	if t.fresh = t.at.IsZero(); t.fresh {
+		t.before, t.since = st, 1
+	}
+	t.last, t.at, t.trouble = st, now, nil
+	return nil
+}
+
+// show draws, or without a terminal prints what was asked just now. The first
+// time that prints nothing: there are no rates yet.
+func (t *top) show(asked bool) error {
+	var b bytes.Buffer
+	if t.live {
+		t.draw(&b)
+		_, err := t.out.Write(t.fit(b.Bytes()))
+		return err
+	}
+	if !asked || t.fresh {
+		return nil
+	}
+	at := t.at.UTC().Format(time.RFC3339)
+	for _, in := range t.last.Inputs {
+		fmt.Fprintf(&b, "%s input=%s rate=%.0f/s events=%d refused=%d\n", at, in.Name, t.inputRate(in), in.Events, in.Refused)
+	}
+	for _, r := range t.rows() {
+		fmt.Fprintf(&b, "%s connection=%s rate=%.0f/s sent=%d pending=%d failed=%d lag=%.1fs health=%s\n", at,
+			r.Name, r.rate, r.Sent, r.Pending, r.Failed, r.LagSeconds, r.Health)
+	}
+	_, err := t.out.Write(b.Bytes())
+	return err
 }
 
 func readKeys(f *os.File, keys chan<- byte) {
@@ -117,98 +187,104 @@ func readKeys(f *os.File, keys chan<- byte) {
 	}
 }
 
-// frame asks and draws. The first one without a terminal draws nothing: there are no rates yet.
-func (t *top) frame(ctx context.Context) error {
-	var st supervisor.Status
-	if err := t.client.Get(ctx, "/api/v1/siem/status", &st); err != nil {
-		return err
-	}
-	now := time.Now()
-	since := now.Sub(t.lastTime).Seconds()
-	first := t.lastTime.IsZero()
-	before := t.last
-	t.last, t.lastTime = st, now
-	if first && !t.live {
-		return nil
-	}
-	if first {
-		before, since = st, 1
-	}
-	var b bytes.Buffer
-	rows := t.rates(before, st, since)
-	if t.live {
-		t.draw(&b, st, before, rows, since, now)
-		text := bytes.ReplaceAll(b.Bytes(), []byte("\n"), []byte("\x1b[K\r\n"))
-		_, err := t.out.Write(append(append([]byte("\x1b[H"), text...), "\x1b[J"...))
-		return err
-	}
-	for _, in := range st.Inputs {
-		fmt.Fprintf(&b, "%s input=%s rate=%.0f/s events=%d refused=%d\n", now.UTC().Format(time.RFC3339), in.Name,
-			float64(in.Events-inputEvents(before, in.Name))/since, in.Events, in.Refused)
-	}
-	for _, r := range rows {
-		fmt.Fprintf(&b, "%s connection=%s rate=%.0f/s sent=%d pending=%d failed=%d lag=%.1fs health=%s\n", now.UTC().Format(time.RFC3339),
-			r.Name, r.rate, r.Sent, r.Pending, r.Failed, r.LagSeconds, r.Health)
-	}
-	_, err := t.out.Write(b.Bytes())
-	return err
+// An order is what connections can be sorted by.
+type order struct {
+	key  byte
+	name string
+	less func(a, b row) int
 }
 
-// row is a connection with its rate since the last frame.
+var orders = []order{
+	{'n', "name", func(a, b row) int { return cmp.Compare(a.Name, b.Name) }},
+	{'p', "pending", func(a, b row) int { return cmp.Compare(b.Pending, a.Pending) }},
+	{'l', "lag", func(a, b row) int { return cmp.Compare(b.LagSeconds, a.LagSeconds) }},
+	{'s', "sent", func(a, b row) int { return cmp.Compare(b.Sent, a.Sent) }},
+	{'r', "rate", func(a, b row) int { return cmp.Compare(b.rate, a.rate) }},
+}
+
+// row is a connection with its rate since the answer before.
 type row struct {
 	supervisor.OutputStatus
 	rate float64
 }
 
-func (t *top) rates(before, st supervisor.Status, since float64) []row {
-	rows := make([]row, 0, len(st.Outputs))
-	for _, o := range st.Outputs {
+func (t *top) rows() []row {
+	rows := make([]row, 0, len(t.last.Outputs))
+	for _, o := range t.last.Outputs {
 		r := row{OutputStatus: o}
-		for _, b := range before.Outputs {
+		for _, b := range t.before.Outputs {
 			if b.Name == o.Name && o.Sent >= b.Sent {
-				r.rate = float64(o.Sent-b.Sent) / since
+				r.rate = float64(o.Sent-b.Sent) / t.since
 			}
 		}
 		rows = append(rows, r)
 	}
-	slices.SortStableFunc(rows, func(a, b row) int {
-		switch t.sort {
-		case 'p':
-			return cmp.Compare(b.Pending, a.Pending)
-		case 'l':
-			return cmp.Compare(b.LagSeconds, a.LagSeconds)
-		case 's':
-			return cmp.Compare(b.Sent, a.Sent)
-		case 'r':
-			return cmp.Compare(b.rate, a.rate)
+	for _, o := range orders {
+		if o.key == t.sort {
+			slices.SortStableFunc(rows, func(a, b row) int { return cmp.Or(o.less(a, b), cmp.Compare(a.Name, b.Name)) })
 		}
-		return cmp.Compare(a.Name, b.Name)
-	})
+	}
 	return rows
 }
 
-func inputEvents(st supervisor.Status, name string) uint64 {
-	for _, in := range st.Inputs {
-		if in.Name == name {
-			return in.Events
+func (t *top) inputRate(in supervisor.InputStatus) float64 {
+	for _, b := range t.before.Inputs {
+		if b.Name == in.Name && in.Events >= b.Events {
+			return float64(in.Events-b.Events) / t.since
 		}
 	}
 	return 0
 }
 
-func (t *top) draw(w io.Writer, st, before supervisor.Status, rows []row, since float64, now time.Time) {
-	fmt.Fprintf(w, "siemd %s  up %s  intake %s  log %s of %s\n", st.Version, ago(now, st.Started), st.Ready,
+func (t *top) draw(w io.Writer) {
+	st := t.last
+	fmt.Fprintf(w, "siemd %s  up %s  intake %s  log %s of %s", st.Version, ago(t.at, st.Started), st.Ready,
 		agent.Bytes(st.Log.Bytes).Short(), agent.Bytes(st.Log.MaxBytes).Short())
-	fmt.Fprint(w, "sort: n p l s r   space: pause   q: end\n\n")
+	switch {
+	case t.trouble != nil:
+		fmt.Fprintf(w, "  AS OF %s: %v", t.at.Format(time.TimeOnly), t.trouble)
+	case t.paused:
+		fmt.Fprintf(w, "  PAUSED at %s", t.at.Format(time.TimeOnly))
+	}
+	fmt.Fprint(w, "\nsort:")
+	for _, o := range orders {
+		mark := ""
+		if o.key == t.sort {
+			mark = "*"
+		}
+		fmt.Fprintf(w, " %c=%s%s", o.key, o.name, mark)
+	}
+	fmt.Fprint(w, "  space=pause  q=end\n\n")
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "INPUT\tTYPE\tRATE/s\tEVENTS\tREFUSED")
 	for _, in := range st.Inputs {
-		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%d\t%d\n", in.Name, in.Type, float64(in.Events-inputEvents(before, in.Name))/since, in.Events, in.Refused)
+		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%d\t%d\n", in.Name, in.Type, t.inputRate(in), in.Events, in.Refused)
 	}
 	fmt.Fprintln(tw, "\nCONNECTION\tTYPE\tRATE/s\tSENT\tPENDING\tFAILED\tLAG\tHEALTH\tLAST ERROR")
-	for _, r := range rows {
-		lag := time.Duration(r.LagSeconds * float64(time.Second)).Round(100 * time.Millisecond)
-		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%d\t%d\t%d\t%s\t%s\t%.60s\n", r.Name, r.Type, r.rate, r.Sent, r.Pending, r.Failed, lag, r.Health, r.LastError)
+	for _, r := range t.rows() {
+		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%d\t%d\t%d\t%s\t%s\t%s\n", r.Name, r.Type, r.rate, r.Sent, r.Pending, r.Failed, lag(r.LagSeconds), r.Health, visible([]byte(r.LastError)))
 	}
 	_ = tw.Flush() // w is a buffer
+}
+
+// fit makes a screen of text: what does not go on the terminal is cut, so that
+// nothing wraps or scrolls, and what was there before is wiped.
+func (t *top) fit(text []byte) []byte {
+	width, height := t.size()
+	lines := bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n"))
+	if height > 0 && len(lines) > height {
+		more := fmt.Sprintf("... %d more lines", len(lines)-height+1)
+		lines = append(lines[:height-1], []byte(more))
+	}
+	out := []byte("\x1b[H")
+	for i, line := range lines {
+		if i > 0 {
+			out = append(out, '\r', '\n')
+		}
+		if n := utf8.RuneCount(line); width > 0 && n > width {
+			line = []byte(string([]rune(string(line))[:width]))
+		}
+		out = append(append(out, line...), "\x1b[K"...)
+	}
+	return append(out, "\x1b[J"...)
 }
