@@ -43,7 +43,10 @@ type acks struct {
 	pollers    sync.WaitGroup
 	log        *slog.Logger
 
+	alone chan struct{} // has one in it while a request may not have company
+
 	mu       sync.Mutex // guards what is below, in channels too
+	unmet    int        // endpoints that have not answered yet
 	parcels  map[uint64]*parcel
 	channels map[*httpx.Endpoint]*channel
 	disabled *channel // where it turned out that the token has no useACK
@@ -55,6 +58,7 @@ type channel struct {
 	header   http.Header
 	pending  map[int64]*parcel
 	polling  bool
+	met      bool // it has answered
 }
 
 // A parcel is a request that Splunk has received.
@@ -73,8 +77,9 @@ func newAcks(client *httpx.Client, env agent.Env) *acks {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &acks{
 		client: client, latency: env.Histogram("ack_seconds"), pace: defaultPace, seed: maphash.MakeSeed(), stop: stop, log: env.Log,
-		parcels: map[uint64]*parcel{}, channels: map[*httpx.Endpoint]*channel{},
+		parcels: map[uint64]*parcel{}, channels: map[*httpx.Endpoint]*channel{}, alone: make(chan struct{}, 1),
 	}
+	a.unmet = len(client.Endpoints())
 	a.background = func(poll func(context.Context)) { a.pollers.Go(func() { poll(ctx) }) }
 	for _, ep := range client.Endpoints() {
 		a.channels[ep] = &channel{endpoint: ep, header: http.Header{channelHeader: {newGUID()}}, pending: map[int64]*parcel{}}
@@ -107,7 +112,12 @@ func (a *acks) write(ctx context.Context, o *Output, body []byte, n int) error {
 		if err := a.enabled(ctx); err != nil {
 			return err
 		}
+		leave, err := a.enter(ctx)
+		if err != nil {
+			return err
+		}
 		got, err := o.post(ctx, body, n, a.headerOf)
+		leave(got.endpoint)
 		if err != nil {
 			return err
 		}
@@ -117,6 +127,34 @@ func (a *acks) write(ctx context.Context, o *Output, body []byte, n int) error {
 		p = a.expect(key, got)
 	}
 	return a.collect(ctx, p)
+}
+
+// enter admits one request at a time until every endpoint has answered once.
+// Before its first answer nobody knows the cookie by which a balancer keeps to
+// one node: several requests would
+// go to several nodes, each of which counts its ids from 0, and only one of
+// which would be asked.
+func (a *acks) enter(ctx context.Context) (leave func(*httpx.Endpoint), err error) {
+	a.mu.Lock()
+	met := a.unmet == 0
+	a.mu.Unlock()
+	if met {
+		return func(*httpx.Endpoint) {}, nil
+	}
+	select {
+	case a.alone <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return func(ep *httpx.Endpoint) {
+		a.mu.Lock()
+		if ch := a.channels[ep]; ch != nil && !ch.met {
+			ch.met = true
+			a.unmet--
+		}
+		a.mu.Unlock()
+		<-a.alone
+	}, nil
 }
 
 var (
