@@ -130,8 +130,11 @@ func (b *fakeBlock) Has(f func([]byte, agent.Severity) bool) bool {
 	return slices.ContainsFunc(b.events, func(e agent.Event) bool { return f(e.Type, e.Severity) })
 }
 
-func (b *fakeBlock) Events(dst []agent.Event) ([]agent.Event, error) {
-	return append(dst, b.events...), nil
+func (b *fakeBlock) Each(visit func(*agent.Event)) error {
+	for _, e := range b.events {
+		visit(&e)
+	}
+	return nil
 }
 
 func (b *fakeBlock) Release() {

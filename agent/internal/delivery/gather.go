@@ -14,7 +14,6 @@ type gatherer struct {
 	reader  Reader
 	pos     uint64 // the next event to look at
 	cur     *span
-	scratch []agent.Event
 	linger  *time.Timer
 	until   time.Time // when the current span goes at the latest
 	burst   bool      // the span before it was full

@@ -70,8 +70,9 @@ type Block interface {
 	Lost() bool        // its events were damaged and cannot be read
 	// Has reports whether there may be an event for which f is true, without decoding any.
 	Has(f func(typ []byte, sev agent.Severity) bool) bool
-	// Events appends views of the events, valid until the last Release.
-	Events(dst []agent.Event) ([]agent.Event, error)
+	// Each calls visit for the events, in order. An event is valid until visit
+	// returns, its bytes until the last Release.
+	Each(visit func(*agent.Event)) error
 	Release()
 }
 

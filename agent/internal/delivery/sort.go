@@ -27,35 +27,26 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 		g.skip(end, h.all)
 		return
 	}
-	events, err := g.decode(ctx, h)
-	if err != nil {
-		if ctx.Err() == nil {
-			g.o.Env.Log.Error("block cannot be read, its events are counted as expired", "first_seq", g.pos, "last_seq", end-1, "err", err)
-			g.skip(end, Expired)
-		}
-		return
-	}
-	g.learn(h.size, len(events))
+	g.learn(h.size, int(end-first))
 	if g.tooFar(end) {
 		g.skip(end, Expired)
 		return
 	}
 	oldest := g.oldestAllowed(time.Now())
-	held := (*span)(nil) // the span that holds on to h
-	for i := range events {
-		e := &events[i]
+	var held *span // the span that holds on to h
+	err := g.each(ctx, h, func(e *agent.Event) {
 		switch {
 		case e.Seq < g.pos:
-			continue
+			return
 		case g.wasSent(e.Seq):
 			g.skip(e.Seq+1, Sent)
-			continue
+			return
 		case !g.match.all && !g.match.match(e.Type, e.Severity):
 			g.skip(e.Seq+1, Filtered)
-			continue
+			return
 		case e.Received < oldest:
 			g.skip(e.Seq+1, Expired)
-			continue
+			return
 		}
 		g.add(ctx, e, h, &held)
 		g.pos = e.Seq + 1
@@ -64,21 +55,23 @@ func (g *gatherer) block(ctx context.Context, h *held) {
 			g.burst = true
 			g.cut(ctx)
 		}
-	}
-	clear(g.scratch)
-	if g.pos < end {
-		// The header promised more events than there are.
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		g.o.Env.Log.Error("block cannot be read, its events are counted as expired", "first_seq", g.pos, "last_seq", end-1, "err", err)
+		fallthrough
+	case g.pos < end: // the header promised more events than there are
 		g.skip(end, Expired)
 	}
 }
 
-// decode reads the events of h. It fails if they are damaged or ctx ends; the disk's own errors may pass.
-func (g *gatherer) decode(ctx context.Context, h *held) ([]agent.Event, error) {
+// each visits the events of h. It fails if they are damaged or ctx ends; the disk's own errors may pass.
+func (g *gatherer) each(ctx context.Context, h *held, visit func(*agent.Event)) error {
 	for logged := false; ; logged = true {
-		events, err := h.Events(g.scratch[:0])
+		err := h.Each(visit)
 		if err == nil || errors.Is(err, wal.ErrDamaged) || h.Lost() {
-			g.scratch = events
-			return events, err
+			return err
 		}
 		if !logged {
 			g.o.Env.Log.Warn("block cannot be read, trying again", "first_seq", h.First(), "err", err)
@@ -86,7 +79,7 @@ func (g *gatherer) decode(ctx context.Context, h *held) ([]agent.Event, error) {
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

@@ -115,23 +115,30 @@ func (b *Block) Release() {
 	}
 }
 
-// Events appends all events of the block to dst. Their bytes are views into
-// the block. The error wraps ErrDamaged, and Lost is true from then on, if the
-// payload is not what was written; any other error is the disk's, and trying
-// again may help: it is ErrDamaged too after a few times.
-func (b *Block) Events(dst []agent.Event) ([]agent.Event, error) {
+// Each calls visit for the events of the block, in order. The event is valid
+// until visit returns, its bytes, views into the block, until the last Release.
+// The error wraps ErrDamaged, and Lost is true from then on, if the payload is
+// not what was written; any other error is the disk's, comes before the first
+// event, and trying again may help: it is ErrDamaged too after a few times.
+func (b *Block) Each(visit func(*agent.Event)) error {
 	if b.Lost() {
-		return dst, ErrDamaged
+		return ErrDamaged
 	}
 	if err := b.load(); err != nil {
-		return dst, err
+		return err
 	}
-	events, err := b.decode(dst)
-	if err != nil {
+	if err := b.decode(visit); err != nil {
 		b.fail()
-		return dst, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return events, nil
+	return nil
+}
+
+// Events appends all events of the block to dst. For the rest it is like Each.
+func (b *Block) Events(dst []agent.Event) ([]agent.Event, error) {
+	dst = slices.Grow(dst, b.Count())
+	err := b.Each(func(e *agent.Event) { dst = append(dst, *e) })
+	return dst, err
 }
 
 // load fetches the payload from the file, if it is not in memory yet.
@@ -195,34 +202,34 @@ func (b *Block) fail() {
 	}
 }
 
-func (b *Block) decode(dst []agent.Event) ([]agent.Event, error) {
-	first := len(dst)
-	dst = slices.Grow(dst, b.Count())
+func (b *Block) decode(visit func(*agent.Event)) error {
+	var e agent.Event
+	left := b.Count()
 	seq := b.header.first
 	for d := (decoder{b: b.raw.b}); len(d.b) > 0; {
 		count, input := d.uvarint(), d.uvarint()
 		base := d.varint()
 		src := d.bytes(d.uvarint())
-		if d.bad || input >= uint64(len(b.header.inputs)) || count > uint64(b.Count()-(len(dst)-first)) {
-			return dst, errBadEvent
+		if d.bad || input >= uint64(len(b.header.inputs)) || count > uint64(left) {
+			return errBadEvent
 		}
+		left -= int(count)
 		name := b.header.inputs[input]
 		for range count {
-			dst = dst[:len(dst)+1]
-			e := &dst[len(dst)-1]
-			*e = agent.Event{Seq: seq, Input: name}
+			e = agent.Event{Seq: seq, Input: name}
 			var err error
-			if src, err = decodeEvent(src, e, base); err != nil {
-				return dst, err
+			if src, err = decodeEvent(src, &e, base); err != nil {
+				return err
 			}
+			visit(&e)
 			seq++
 		}
 		if len(src) > 0 {
-			return dst, errBadEvent
+			return errBadEvent
 		}
 	}
-	if len(dst)-first != b.Count() {
-		return dst, errBadEvent
+	if left > 0 {
+		return errBadEvent
 	}
-	return dst, nil
+	return nil
 }
