@@ -27,11 +27,11 @@ func (r *run) hinted() {
 // changedBeside looks at a file that changed and that no pattern names.
 func (r *run) changedBeside(path string) {
 	i, err := statPath(path, false)
-	if err != nil || !i.regular() || r.strangers[i.id] {
+	if _, stranger := r.strangers[i.id]; err != nil || !i.regular() || stranger {
 		return
 	}
 	if f := r.files[i.id]; f != nil {
-		if f.gone != 0 && f.marked && !f.compressed() && i.size > f.offset {
+		if f.rewritten(i) {
 			r.reopen(f, path)
 		}
 		return

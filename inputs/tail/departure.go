@@ -149,21 +149,29 @@ func (r *run) admitCopies(f *file) {
 		if birth < f.id.birth || !packed && !rotated && stem(name) != name {
 			continue
 		}
-		// Two files that are made in one tick of the clock are born together:
-		// that one may be a generation before f.
-		unseen := birth > f.intactAt || birth == f.id.birth
+		// Files that are made in one tick of the kernel's clock are born
+		// together, and up to a tick before they are made: that one may be a
+		// generation before f, or have been made after f was last read.
+		unseen := birth > f.intactAt-clockTick || birth == f.id.birth
 		r.bringIn(filepath.Join(dir, s.name), s.info, f.pattern, f.path, packed || !rotated || !unseen)
 	}
 }
+
+// clockTick is the longest time by which the filesystem's clock is behind, in nanoseconds.
+const clockTick = 10_000_000
 
 // bringIn makes the file at path known, which lies beside the patterns and is
 // perhaps what had the name was before. One that is onlyTwin is read only if it
 // turns out to continue a file of ours.
 func (r *run) bringIn(path string, i info, p *pattern, was string, onlyTwin bool) {
-	if r.strangers[i.id] || r.t.matches(path) || r.t.safe(path, i) != nil {
+	if mtime, ok := r.strangers[i.id]; ok && mtime == i.mtime || r.t.matches(path) || r.t.safe(path, i) != nil {
 		return // of those that patterns name the scan takes care
 	}
 	if known := r.files[i.id]; known != nil {
+		if known.rewritten(i) {
+			r.reopen(known, path)
+			return
+		}
 		// An older generation has brought it in, and could not know better.
 		known.onlyTwin = known.onlyTwin && onlyTwin
 		return

@@ -139,10 +139,17 @@ var successions = []succession{
 	{"shift", []string{"app.log"}, shift, 3, false},
 	{"shift, the first of them read too", []string{"app.log", "app.log.1"}, shift, 3, false},
 	{"shift within the glob", []string{"app.log*"}, shift, 3, false},
+	{"copy and truncate", []string{"app.log"}, copyTruncate, 4, false},
+	{"copy and truncate within the glob", []string{"app.log*"}, copyTruncate, 4, false},
 	{"symbolic link", []string{"app.log"}, []func(*slowMotion, int){
 		func(s *slowMotion, turn int) { s.createAs(fmt.Sprintf("gen-%d.log", turn)) },
 		func(s *slowMotion, turn int) { s.link(fmt.Sprintf("gen-%d.log", turn)) },
 	}, 5, true},
+}
+
+var copyTruncate = []func(s *slowMotion, turn int){
+	func(s *slowMotion, turn int) { s.createAs("app.log") }, // more lines
+	func(s *slowMotion, turn int) { s.copyTruncate("app.log", fmt.Sprintf("app.log.%d", turn), "") },
 }
 
 var shift = []func(s *slowMotion, turn int){
@@ -216,6 +223,7 @@ func (style succession) trial(t *testing.T, quiet time.Duration, looks int) {
 		s.did = append(s.did, "look")
 		s.look()
 	}
+	s.createAs("app.log") // the app goes on
 	s.check()
 }
 

@@ -37,22 +37,23 @@ func (r *run) drain(f *file, now time.Time) {
 	r.enqueue(f)
 }
 
-// reopen goes on with f, which was finished and lies at path now: somebody had
-// it open all the time, and has written to it.
+// reopen goes on with f, which was finished and lies at path now. Somebody has
+// written to it: who had it open all the time, or who makes the next copy over
+// it, which reading it will tell.
 func (r *run) reopen(f *file, path string) {
 	f.gone, f.finished = 0, false
 	r.rename(f, path)
 	f.lost, f.followed, f.was = true, true, filepath.Join(filepath.Dir(path), stem(path))
 	r.draining[f] = true
-	if r.ensureOpen(f) != nil {
-		return
+	if r.ensureOpen(f) == nil {
+		r.log.Debug("a file that was finished is written to", "path", f.path, "id", f.id, "offset", f.offset)
+		r.enqueue(f)
 	}
-	if ok, _, err := f.intact(&f.print); !ok || err != nil {
-		r.bury(f) // it was written anew: that is not the file that we knew
-		return
-	}
-	r.log.Info("a file that was finished is written to, reading on", "path", f.path, "id", f.id, "offset", f.offset)
-	r.enqueue(f)
+}
+
+// rewritten reports whether f, which is finished, has changed since.
+func (f *file) rewritten(i info) bool {
+	return f.gone != 0 && f.marked && !f.compressed() && i.size > 0 && i.mtime > f.at
 }
 
 // drained reports whether f is read and was quiet long enough.

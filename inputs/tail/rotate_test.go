@@ -44,6 +44,37 @@ func TestCopyTruncateWhileDown(t *testing.T) {
 	}
 }
 
+// A script that copies over the last copy keeps the same file for all copies.
+func TestCopyTruncateOverTheLastCopy(t *testing.T) {
+	for _, glob := range []string{"app.log", "app.log*"} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %v", glob, down), func(t *testing.T) {
+				r := newRig(t, glob)
+				text, want := numbered(0, 100)
+				r.write("app.log", text)
+				r.start()
+				r.expect(want...)
+				for i := range 3 {
+					if down {
+						r.halt()
+					}
+					rest, restLines := numbered(1000*(i+1)+500, 1000*(i+1)+505+50*i)
+					text, lines := numbered(1000*(i+1), 1000*(i+1)+100-i)
+					r.write("app.log", rest)
+					r.copyTruncate("app.log", "app.log.1", text)
+					want = append(append(want, lines...), restLines...)
+					if down {
+						r.start()
+					}
+					r.expect(want...)
+					r.calm()
+					r.expect(want...)
+				}
+			})
+		}
+	}
+}
+
 // A file that is truncated and has grown beyond its old size, or to it, before
 // anybody looks, is told by the text before the position.
 func TestTruncatedAndGrown(t *testing.T) {
@@ -245,6 +276,7 @@ func TestCopyForSafekeeping(t *testing.T) {
 				r := newRig(t, "app.log")
 				text, want := numbered(0, size)
 				r.write("app.log", text)
+				r.nextTick()
 				r.start()
 				r.expect(want...)
 				if down {

@@ -47,7 +47,7 @@ type run struct {
 	dirty     map[int]bool        // shards of the catalog to write
 	refusals  map[string]bool     // paths whose refusal was logged
 	lists     map[string]*listing // directories read in this scan
-	strangers map[identity]bool   // files beside ours that turned out to be none of ours
+	strangers map[identity]int64  // files beside ours that turned out to be none of ours, with the time of their last change
 	outbox    []*job              // in the order in which they are to be submitted
 	inFlight  int                 // jobs given to hand and not back
 	failing   error               // a job failed: why; nothing is read until all are back
@@ -69,7 +69,7 @@ func newRun(t *Tail, sink agent.Sink) *run {
 		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
 		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]suspicion{},
 		departures: map[string]*departure{},
-		dirty:      map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]bool{}, scanWanted: true,
+		dirty:      map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]int64{}, scanWanted: true,
 	}
 	r.hints.log = r.log
 	return r

@@ -189,7 +189,8 @@ func (r *run) saveState(f *file) *job {
 func (r *run) truncated(f *file) {
 	r.meters.truncations.Inc()
 	r.log.Info("a file was truncated or replaced in place, reading it from its beginning", "path", f.path, "id", f.id, "offset", f.offset, "size", f.size)
-	if f.peak > f.offset && !f.compressed() {
+	copied := f.isCopy(r.t)
+	if f.peak > f.offset && !f.compressed() && !copied {
 		r.suspect(f, "the file was truncated before all of it was read", r.t.timing.twin)
 	}
 	if f.offset > 0 {
@@ -207,8 +208,22 @@ func (r *run) truncated(f *file) {
 		r.admitCopies(f)
 		r.flushCatalog()
 	}
-	r.saveState(f)
+	if copied {
+		// Perhaps the next copy, made over the last one. As long as that is not
+		// known its mark stays, and finds out again.
+		f.marked, f.found, f.changed = false, time.Now(), time.Now()
+		f.onlyTwin = !r.t.matches(f.path)
+	} else {
+		r.saveState(f)
+	}
 	r.enqueue(f)
+}
+
+// isCopy reports whether f was copied from another file: then nobody but who
+// copies writes to it.
+func (f *file) isCopy(t *Tail) bool {
+	beside := f.lost && !f.wasOwn && !t.matches(f.path)
+	return !f.compressed() && (beside || f.origin != f.id.String())
 }
 
 // skipToEnd sets f to the end of its last complete line.

@@ -72,12 +72,11 @@ func (r *run) decide(f *file, now time.Time) bool {
 
 // disown forgets f, which lies beside the patterns and is nobody's.
 func (r *run) disown(f *file) {
-	r.drop(f)
-	r.dirty[f.id.shard()] = true
+	r.forget(f)
 	if len(r.strangers) >= maxGone {
 		clear(r.strangers)
 	}
-	r.strangers[f.id] = true
+	r.strangers[f.id] = f.mtime
 }
 
 // A match is what a file held that its twin holds now.
