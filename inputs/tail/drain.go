@@ -53,7 +53,7 @@ func (r *run) reopen(f *file, path string) {
 
 // rewritten reports whether f, which is finished, has changed since.
 func (f *file) rewritten(i info) bool {
-	return f.gone != 0 && f.marked && !f.compressed() && i.size > 0 && i.mtime > f.at
+	return f.gone != 0 && f.marked && !f.compressed() && i.size > 0 && (i.size != f.offset || i.mtime > f.at)
 }
 
 // drained reports whether f is read and was quiet long enough.
