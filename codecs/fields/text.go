@@ -14,6 +14,9 @@ import (
 func (v Value) Plain() (text []byte, ok bool) {
 	switch json.KindOf(v) {
 	case json.String:
+		if len(v) < 2 {
+			return nil, true // a quote at the end of what is no JSON
+		}
 		text = v[1 : len(v)-1]
 		return text, bytes.IndexByte(text, '\\') < 0
 	case json.Array, json.Object:

@@ -49,7 +49,9 @@ func FuzzRepair(f *testing.F) {
 			return
 		}
 		var before, after any
-		json.Unmarshal(src, &before)
+		if json.Unmarshal(src, &before) != nil {
+			return // a number that float64 cannot hold: nothing to compare with
+		}
 		mended := mend(nil, src)
 		out, _ := dedupe(nil, mended)
 		if !json.Valid(out) || json.Unmarshal(out, &after) != nil || !same(before, after) {
