@@ -15,7 +15,7 @@ import (
 )
 
 // A stormWriter is an app in a process of its own that logs numbered lines to
-// app.log, one system call each, 20,000 a second, and rotates.
+// app.log, one system call each, and rotates.
 type stormWriter struct {
 	dir    string
 	f      *os.File
