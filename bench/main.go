@@ -79,6 +79,13 @@ func (s *settings) run(names, targets, which []string, reps int, out string) err
 			return err
 		}
 	}
+	if s.profile != "" {
+		path, err := filepath.Abs(s.profile) // siemd runs elsewhere
+		if err != nil {
+			return err
+		}
+		s.profile = path
+	}
 	agents, err := pickAgents(names)
 	if err != nil {
 		return err
@@ -89,6 +96,7 @@ func (s *settings) run(names, targets, which []string, reps int, out string) err
 		}
 	}
 	var all []result
+	failed := 0
 	for range reps {
 		for _, scenario := range which {
 			for _, target := range targets {
@@ -99,6 +107,7 @@ func (s *settings) run(names, targets, which []string, reps int, out string) err
 					r, err := s.trial(a, target, scenario)
 					if err != nil {
 						fmt.Fprintf(os.Stderr, "%s to %s, %s: %v\n", a.name, target, scenario, err)
+						failed++
 						continue
 					}
 					fmt.Fprintln(os.Stderr, r)
@@ -110,5 +119,11 @@ func (s *settings) run(names, targets, which []string, reps int, out string) err
 			}
 		}
 	}
-	return report(os.Stdout, all)
+	if err := report(os.Stdout, all); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d trials failed", failed)
+	}
+	return nil
 }
