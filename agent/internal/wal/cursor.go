@@ -126,7 +126,7 @@ func (c *Cursor) Counts() Counts {
 
 // Advance says that all events before seq are finished, and what became of
 // those since the last Advance: delta adds up to their number. It takes effect
-// at once in memory and within a second on disk. With when_full: drop_oldest
+// at once in memory and within a second on disk, sooner if it moved far. With when_full: drop_oldest
 // the log may have moved the cursor past events that were in flight; it counted
 // them as expired, and takes that back for those that delta tells about.
 func (c *Cursor) Advance(seq uint64, delta Counts) {
@@ -140,9 +140,15 @@ func (c *Cursor) Advance(seq uint64, delta Counts) {
 	c.counts.add(delta)
 	c.ahead -= min(delta.Foreign, c.ahead)
 	c.told = max(c.told, seq)
-	c.seq = max(c.seq, seq)
+	if seq > c.seq {
+		l.moved += seq - c.seq
+		c.seq = seq
+	}
 	c.ahead = min(c.ahead, l.durable.seq-c.seq)
 	l.changedLocked()
+	if l.moved >= farMoved {
+		wake(l.movedFar)
+	}
 }
 
 // Adjust moves events between counts. A count does not go below zero.

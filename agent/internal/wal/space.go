@@ -107,16 +107,23 @@ func (l *Log) keep() {
 	t := time.NewTicker(l.opts.tick)
 	defer t.Stop()
 	failing := ""
+	var saved time.Time
 	for {
 		l.turns.keeper.Add(1)
 		select {
 		case <-t.C:
+		case <-l.movedFar:
+			// After a crash what was delivered since the state was saved comes again: at full speed a second's is much.
+			if time.Since(saved) < l.opts.tick/hurried {
+				continue // the next delivery asks again
+			}
 		case <-l.wakeKeeper:
 			l.dropOldest()
 			continue
 		case <-l.stop:
 			return
 		}
+		saved = time.Now()
 		err := l.saveState()
 		if err != nil && failing != err.Error() {
 			l.log.Error("the state cannot be saved, trying again", "err", err)

@@ -215,6 +215,7 @@ func (l *Log) saveState() error {
 	st := l.snapshotLocked()
 	changed := l.saved.changed
 	l.saved.changed = false
+	l.moved = 0
 	l.mu.Unlock()
 	err := l.writeState(st)
 	if err != nil && l.dropBallast(err) {

@@ -41,6 +41,9 @@ const (
 	lineLimit     = 2 << 20       // bytes that may wait in line before Append blocks
 	unsyncedLimit = 4 << 20       // bytes written and not yet fsynced before the committer pauses
 	warmLimit     = 3 << 20       // bytes of recent blocks kept in memory for readers that have caught up
+
+	farMoved = 10_000 // events that cursors pass before the state is saved ahead of its time
+	hurried  = 10     // times a tick at most
 )
 
 // Log is the durable log of one agent. All its methods may be called from
@@ -59,6 +62,7 @@ type Log struct {
 	table kindTable
 
 	wakeCommitter, wakeSyncer, wakeKeeper chan struct{} // capacity 1
+	movedFar                              chan struct{} // likewise; cursors did, since the state was last saved
 
 	stop        chan struct{} // closed by Close: the keeper ends, retries end
 	ended       chan struct{} // closed when the committer has ended
@@ -98,6 +102,7 @@ type Log struct {
 
 	writtenOff []Span
 	cursors    map[string]*Cursor
+	moved      uint64 // events that cursors have passed since the state was last saved
 	marks      map[string][]byte
 	saved      saved    // what is on disk in both generations of the state
 	doomed     []string // segments that are no longer part of the log and wait to be removed
@@ -180,7 +185,7 @@ func newLog(o Options) (*Log, error) {
 	}
 	return &Log{
 		opts: o, dir: walDir(o.Dir), codec: codec, disk: o.disk, log: o.Log,
-		wakeCommitter: make(chan struct{}, 1), wakeSyncer: make(chan struct{}, 1), wakeKeeper: make(chan struct{}, 1),
+		wakeCommitter: make(chan struct{}, 1), wakeSyncer: make(chan struct{}, 1), wakeKeeper: make(chan struct{}, 1), movedFar: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}), synced: make(chan struct{}), keeperEnded: make(chan struct{}),
 		meters: newMeters(o.Metrics), keys: map[string]*markKey{}, cursors: map[string]*Cursor{}, marks: map[string][]byte{},
 	}, nil
