@@ -71,19 +71,21 @@ func (w *walCommand) ls() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := wal.List(dir)
+			list, missing, err := wal.List(dir)
 			if err != nil {
 				return walError(err)
 			}
 			if w.json {
 				err = json.NewEncoder(w.std.out).Encode(list)
+				printDamage(w.std.err, missing)
 			} else {
 				err = w.table(list)
+				printDamage(w.std.out, missing)
 			}
 			if err != nil {
 				return exit(exitIO, err)
 			}
-			if slices.ContainsFunc(list, func(s wal.SegmentInfo) bool { return len(s.Damage) > 0 }) {
+			if len(missing) > 0 || slices.ContainsFunc(list, func(s wal.SegmentInfo) bool { return len(s.Damage) > 0 }) {
 				return exit(exitFound, nil)
 			}
 			return nil

@@ -162,3 +162,18 @@ func TestStatusShowsQuarantine(t *testing.T) {
 	}
 	a.siemd("", "wal", "verify").want(t, exitFound, "quarantine: 1 file", "1 event by their headers")
 }
+
+// TestWALWithoutSegments: a log whose files are all gone is damaged, not empty.
+func TestWALWithoutSegments(t *testing.T) {
+	a, segment := threeBlocks(t)
+	a.stop()
+	if err := os.Remove(segment); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"wal", "ls"}, {"wal", "ls", "--json"}, {"wal", "dump"}, {"wal", "verify"}} {
+		got := a.siemd("", args...)
+		if got.code != exitFound || !strings.Contains(got.out+got.err, "DAMAGE") {
+			t.Errorf("%v: exit %d\n%s%s", args, got.code, got.out, got.err)
+		}
+	}
+}

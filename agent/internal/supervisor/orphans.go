@@ -71,7 +71,7 @@ func (a *Agent) LogReport() (LogReport, error) {
 		}
 	}
 	var err error
-	if r.Segments, err = wal.List(a.Config().DataDir); r.Segments == nil {
+	if r.Segments, _, err = wal.List(a.Config().DataDir); r.Segments == nil {
 		r.Segments = []wal.SegmentInfo{}
 	}
 	return r, err

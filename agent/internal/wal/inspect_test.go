@@ -23,7 +23,7 @@ func TestListVerifyDump(t *testing.T) {
 		n += 7
 	}
 	for _, state := range []string{"live", "stopped"} {
-		list, err := List(dir)
+		list, _, err := List(dir)
 		if err != nil || len(list) < 4 {
 			t.Fatalf("%s: List = %+v, %v", state, list, err)
 		}
@@ -65,7 +65,7 @@ func TestListVerifyDump(t *testing.T) {
 		l.Close()
 	}
 	for _, f := range []func() error{
-		func() error { _, err := List(t.TempDir()); return err },
+		func() error { _, _, err := List(t.TempDir()); return err },
 		func() error { _, err := Verify(t.TempDir()); return err },
 	} {
 		if err := f(); !errors.Is(err, os.ErrNotExist) {
@@ -112,7 +112,7 @@ func TestEmptied(t *testing.T) {
 		if r, err := Verify(dir); err != nil || !r.Clean() || r.FirstSeq != 4 || r.NextSeq != 4 {
 			t.Errorf("%s: Verify = %+v, %v", state, r, err)
 		}
-		if list, err := List(dir); err != nil || len(list) != 1 || list[0].Damage != nil {
+		if list, _, err := List(dir); err != nil || len(list) != 1 || list[0].Damage != nil {
 			t.Errorf("%s: List = %+v, %v", state, list, err)
 		}
 		l.Close()

@@ -22,9 +22,9 @@ type SegmentInfo struct {
 	Damage   []Damage  `json:"damage,omitempty"` // in it or just before it, as far as headers tell
 }
 
-// List describes the segments by the headers of their blocks.
-func List(dir string) ([]SegmentInfo, error) {
-	var list []SegmentInfo
+// List describes the segments by the headers of their blocks. What is missing
+// before the first of them, or without any, is returned beside them.
+func List(dir string) (list []SegmentInfo, missing []Damage, err error) {
 	var w inspection
 	w.segment = func(v *visit) {
 		list = append(list, SegmentInfo{Name: v.name(), Size: v.seg.size})
@@ -34,13 +34,17 @@ func List(dir string) ([]SegmentInfo, error) {
 		return nil
 	}
 	w.damage = func(d Damage) {
-		if len(list) > 0 && !w.writtenOff(d) {
+		switch {
+		case w.writtenOff(d):
+		case len(list) == 0:
+			missing = append(missing, d)
+		default:
 			s := &list[len(list)-1]
 			s.Damage = append(s.Damage, d)
 		}
 	}
-	err := w.walk(dir)
-	return list, err
+	err = w.walk(dir)
+	return list, missing, err
 }
 
 func (s *SegmentInfo) add(h *header) {
