@@ -40,15 +40,11 @@ func newTap(std streams) *cobra.Command {
   siemd tap apps --match mac-7 --limit 10 --json | jq .event`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				if c.connection != "" || c.input != "" {
-					return errors.New("name the component as an argument or with a flag, not both")
-				}
-				if err := c.component(cmd.Context(), args[0]); err != nil {
-					return err
-				}
+			err := c.tap(cmd.Context(), args)
+			if cmd.Context().Err() != nil {
+				return nil // Ctrl-C is how it ends, whatever it was at
 			}
-			return c.run(cmd.Context())
+			return err
 		},
 	}
 	c.flags(cmd)
@@ -62,6 +58,18 @@ func newTap(std streams) *cobra.Command {
 	f.IntVarP(&c.limit, "limit", "n", 0, "end after so many events; 0: never")
 	f.IntVar(&c.rate, "rate", 1000, "most events in a second")
 	return cmd
+}
+
+func (c *tapCommand) tap(ctx context.Context, args []string) error {
+	if len(args) == 1 {
+		if c.connection != "" || c.input != "" {
+			return errors.New("name the component as an argument or with a flag, not both")
+		}
+		if err := c.component(ctx, args[0]); err != nil {
+			return err
+		}
+	}
+	return c.run(ctx)
 }
 
 // component finds out whether name is an input or a connection.
@@ -124,11 +132,7 @@ func (c *tapCommand) run(ctx context.Context) error {
 		return remoteError(err)
 	}
 	defer resp.Body.Close()
-	err = c.follow(resp.Body)
-	if ctx.Err() != nil {
-		return nil // Ctrl-C is how it ends
-	}
-	return err
+	return c.follow(resp.Body)
 }
 
 // follow shows a stream of server-sent events.

@@ -53,7 +53,8 @@ outputs:
 	if strings.Contains(all.String(), "\x1b") || other.String() != "" {
 		t.Errorf("%q %q", all, other)
 	}
-	for _, stop := range []func() int{stopAll, stopRendered, stopOther} {
+	_, _, stopEarly := a.background("tap", "files") // it asks what files is, or not even that
+	for _, stop := range []func() int{stopEarly, stopAll, stopRendered, stopOther} {
 		if code := stop(); code != exitOK {
 			t.Errorf("exit %d after Ctrl-C", code)
 		}
