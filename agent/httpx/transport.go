@@ -22,12 +22,13 @@ func (c *Client) newEndpoint(u *url.URL, t TLS) (*Endpoint, error) {
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        30 * time.Second, // below what servers and balancers usually allow
 		MaxResponseHeaderBytes: 256 << 10,
-		WriteBufferSize:        8 << 10, // for headers: bodies do not go through it
+		WriteBufferSize:        8 << 10, // for headers: bodies do not go through it, but to a proxy in TLS
 		ReadBufferSize:         16 << 10,
 		Protocols:              new(http.Protocols),
 	}
 	ep.transport.Protocols.SetHTTP1(true) // one body after the other: HTTP/2's flow control only costs
 	if c.proxy != nil {
+		ep.transport.WriteBufferSize = 64 << 10
 		ep.transport.Proxy = http.ProxyURL(c.proxy)
 		ep.transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 			if resp.StatusCode == http.StatusProxyAuthRequired {

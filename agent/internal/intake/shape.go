@@ -25,6 +25,7 @@ const (
 	maxStepText = 1 << 18 // bytes of their text, likewise
 	maxForks    = 16      // steps that may follow another
 	maxValues   = 256     // in a text whose shape is learnt
+	maxLearnt   = 1 << 14 // bytes of such a text: a longer one would stay in memory whole if it has few values
 
 	// Learning costs as much as some scans, so that it must pay: every text of a
 	// known shape earns one credit, up to maxCredit, and a new shape costs
@@ -114,7 +115,7 @@ func scalar(b []byte, i int) int {
 
 // learn adds the shape of b, in which a scan found d and no fault.
 func (s *shapes) learn(b []byte, d *doc) {
-	if d.start != 0 || d.badText || d.duplicates || d.escapedKeys || d.breaks || s.credit < learnPrice {
+	if len(b) > maxLearnt || d.start != 0 || d.badText || d.duplicates || d.escapedKeys || d.breaks || s.credit < learnPrice {
 		return
 	}
 	s.credit -= learnPrice

@@ -127,6 +127,21 @@ func TestShapesAreBounded(t *testing.T) {
 	}
 }
 
+// What stands between the values of one huge text is not kept either.
+func TestHugeShapesAreNotLearnt(t *testing.T) {
+	var s scanner
+	var d doc
+	text := fmt.Appendf(nil, `{"a":1,"%s":{}}`, strings.Repeat("k", 10<<20))
+	for range 2 {
+		if f := s.scan(text, &d); f.reason != "" {
+			t.Fatal(f)
+		}
+	}
+	if s.shapes.bytes > maxStepText {
+		t.Errorf("%d bytes are kept of a text of %d", s.shapes.bytes, len(text))
+	}
+}
+
 func FuzzShapes(f *testing.F) {
 	f.Add([]byte(usual), []byte(strings.Replace(usual, `0.92`, `[1]`, 1)))
 	f.Add([]byte(`{"a":1}`), []byte(`{"a":"1"}`))
