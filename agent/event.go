@@ -48,6 +48,11 @@ type Batch struct {
 	// Mark is saved in the same fsync as the lines.
 	Mark *Mark
 
+	// Since is when the oldest of the lines can have been written at the
+	// earliest, UTC nanoseconds since 1970, if the input knows; else 0. An
+	// output's max_wait counts from it, otherwise from the receipt.
+	Since int64
+
 	// Targets limits the events to these outputs. Nil: all that want them.
 	Targets []string
 }

@@ -4,7 +4,7 @@ import "path/filepath"
 
 // hinted looks at the files whose names were in notifications.
 func (r *run) hinted() {
-	paths, missed := r.hints.take()
+	paths, since, missed := r.hints.take()
 	r.scanWanted = r.scanWanted || missed
 	for path := range paths {
 		f := r.byPath[path]
@@ -14,6 +14,9 @@ func (r *run) hinted() {
 		}
 		i, err := statPath(path, r.t.config.FollowSymlinks)
 		if f != nil && err == nil && i.id == f.id {
+			if f.atEnd && !since.IsZero() {
+				f.since = since.UnixNano()
+			}
 			r.observe(f, i)
 			continue
 		}

@@ -38,9 +38,10 @@ type file struct {
 	changed     time.Time // when they last did
 	found       time.Time
 
-	queued   bool // it has its turn coming
-	inflight int  // batches on their way
-	atEnd    bool // nothing was left when it was last read
+	queued   bool  // it has its turn coming
+	inflight int   // batches on their way
+	atEnd    bool  // nothing was left when it was last read
+	since    int64 // what was written since then was not before this, Unix nanoseconds; 0: unknown
 
 	was      string    // the name that it had before
 	moved    bool      // it has another name than before: the writer will let go of it

@@ -24,6 +24,7 @@ type hints struct {
 	mu      sync.Mutex
 	paths   map[string]bool // guarded by mu: names that changed
 	missed  bool            // guarded by mu: the queue overflowed, look everywhere
+	since   time.Time       // guarded by mu: none of them did before
 	partial bool            // some directory could not be watched; used by the run's goroutine alone
 }
 
@@ -52,7 +53,7 @@ const (
 
 	// Where a name came or went so lately, more may: looks are restless times as frequent.
 	restlessFor = 10 * time.Second
-	restless    = 5
+	restless    = 20
 )
 
 func (h *hints) listen(ctx context.Context, pace time.Duration) {
@@ -60,8 +61,12 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 	defer timer.Stop()
 	<-timer.C
 	var named time.Time // when a name last came or went
+	rest := time.Now()  // when the last pause began
 	for {
 		names := false // a name came, went or changed
+		ready := time.Now()
+		var path string
+		overflow := false
 		select {
 		case <-ctx.Done():
 			return
@@ -69,14 +74,17 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 			if !ok {
 				return
 			}
-			h.note(ev.Name, false)
-			names = names || ev.Op&^fsnotify.Write != 0
+			path, names = ev.Name, ev.Op&^fsnotify.Write != 0
 		case err, ok := <-h.watcher.Errors:
 			if !ok {
 				return
 			}
-			h.note("", errors.Is(err, fsnotify.ErrEventOverflow))
+			overflow = errors.Is(err, fsnotify.ErrEventOverflow)
 		}
+		if now := time.Now(); now.Sub(ready) > lull {
+			rest = now // nothing was there when the pause ended
+		}
+		h.note(path, rest, overflow)
 		// Everything that is waiting now goes into one look. Then a pause, in
 		// which the kernel merges repeated writes to a file into one notification.
 		for began := time.Now(); time.Since(began) < burst; {
@@ -84,7 +92,7 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 			select {
 			case ev, ok := <-h.watcher.Events:
 				if ok {
-					h.note(ev.Name, false)
+					h.note(ev.Name, rest, false)
 					names = names || ev.Op&^fsnotify.Write != 0
 				}
 				continue
@@ -96,6 +104,7 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 		case h.ready <- struct{}{}:
 		default:
 		}
+		rest = time.Now()
 		if names {
 			named = time.Now()
 			continue
@@ -113,22 +122,26 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 	}
 }
 
-func (h *hints) note(path string, missed bool) {
+// note keeps a name that changed, not before since.
+func (h *hints) note(path string, since time.Time, missed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if path != "" {
 		h.paths[path] = true
 	}
+	if h.since.IsZero() {
+		h.since = since
+	}
 	h.missed = h.missed || missed
 }
 
-// take gives the names that changed since the last call.
-func (h *hints) take() (paths map[string]bool, missed bool) {
+// take gives the names that changed since the last call, none of them before since.
+func (h *hints) take() (paths map[string]bool, since time.Time, missed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	paths, missed = h.paths, h.missed
-	h.paths, h.missed = map[string]bool{}, false
-	return paths, missed
+	paths, since, missed = h.paths, h.since, h.missed
+	h.paths, h.since, h.missed = map[string]bool{}, time.Time{}, false
+	return paths, since, missed
 }
 
 // watch makes dirs the watched directories. Of one that does not exist the

@@ -168,13 +168,17 @@ func (r *run) handOver(f *file, b *buffer, bytes int64) {
 	f.seq, f.seqSure, f.marked = f.ackedSeq, false, true
 	f.at = f.used.UnixNano()
 	b.mark = appendState(b.mark[:0], &f.state)
+	since := int64(0)
+	if f.atEnd {
+		since, f.since = f.since, 0
+	}
 	f.inflight++
 	r.meters.bytes.Add(int(bytes))
 	r.outbox = append(r.outbox, &job{
 		file: f, buffer: b, bytes: bytes, offset: f.offset,
 		batch: agent.Batch{
 			Lines: b.cut.lines, Offsets: b.cut.offsets, Refused: b.cut.refused,
-			Origin: f.originOf(), File: f.path,
+			Origin: f.originOf(), File: f.path, Since: since,
 			Mark: &agent.Mark{Key: f.id.key(), Pos: b.mark},
 		},
 	})

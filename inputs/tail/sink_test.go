@@ -20,6 +20,7 @@ type fakeSink struct {
 	lines   []string
 	ids     []string // origin:offset of each line
 	files   []string
+	since   []int64 // of the batch of each line
 	refused []agent.Refusal
 	marks   map[string][]byte
 	seq     uint64
@@ -87,6 +88,7 @@ func (s *fakeSink) Submit(ctx context.Context, b agent.Batch) (agent.Ticket, err
 				s.ids = append(s.ids, fmt.Sprintf("%s@%d", b.Origin, b.Offsets[i]))
 			}
 			s.files = append(s.files, b.File)
+			s.since = append(s.since, b.Since)
 		}
 	}
 	for _, f := range b.Refused {

@@ -110,7 +110,7 @@ type timing struct {
 var defaultTiming = timing{
 	scan: 10 * time.Second, poll: time.Second, tick: 200 * time.Millisecond, quiet: 5 * time.Second,
 	abandon: 5 * time.Minute, settle: time.Second, twin: 5 * time.Second, retry: time.Second,
-	pace: 10 * time.Millisecond, forget: 24 * time.Hour, open: 256,
+	pace: 40 * time.Millisecond, forget: 24 * time.Hour, open: 256,
 }
 
 // Tail is the input.

@@ -102,6 +102,37 @@ func TestBurst(t *testing.T) {
 	})
 }
 
+// TestSince: max_wait counts from when an event came about, if its input knows.
+func TestSince(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.start()
+		begin := time.Now()
+		since := func(ago time.Duration, n int) {
+			b.log.append(&fakeBlock{log: b.log, events: events(n, 1, "good"), n: 1, since: time.Now().Add(-ago).UnixNano()})
+		}
+		since(400*time.Millisecond, 0)
+		within(100 * time.Millisecond)
+		b.log.put(nil, event(1, "good"))
+		within(900 * time.Millisecond) // the first has waited its second after 600 ms, and the next comes with it
+		since(time.Minute, 2)          // at once
+		within(500 * time.Millisecond)
+		b.log.put(nil, event(3, "good"))
+		within(100 * time.Millisecond)
+		since(time.Hour, 4) // at once, and what waits with it
+		within(100 * time.Millisecond)
+		since(-time.Hour, 5) // by a clock that was put back since
+		within(2 * time.Second)
+		var at []time.Duration
+		for _, x := range b.fake.times {
+			at = append(at, x.Sub(begin))
+		}
+		want := []time.Duration{600 * time.Millisecond, time.Second, 1600 * time.Millisecond, 2700 * time.Millisecond}
+		if !slices.Equal(at, want) || !slices.Equal(b.fake.requests(), []int{2, 1, 2, 1}) {
+			t.Errorf("sent %v at %v, want [2 1 2 1] at %v", b.fake.requests(), at, want)
+		}
+	})
+}
+
 func TestFlush(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
 		b.cfg.Batch.MaxWait = agent.Duration(time.Minute)

@@ -27,6 +27,7 @@ type fakeBlock struct {
 	events  []agent.Event
 	targets []string
 	lost    bool
+	since   int64
 	first   uint64
 	n       int
 }
@@ -115,7 +116,8 @@ func (b *fakeBlock) Last() uint64 { return b.first + uint64(b.n) - 1 }
 
 func (b *fakeBlock) Targets() []string { return b.targets }
 
-func (b *fakeBlock) Lost() bool { return b.lost }
+func (b *fakeBlock) Since() int64 { return b.since }
+func (b *fakeBlock) Lost() bool   { return b.lost }
 
 func (b *fakeBlock) Size() (n int) {
 	for _, e := range b.events {

@@ -119,8 +119,8 @@ func (g *gatherer) gather(ctx context.Context) {
 				continue
 			}
 			g.block(ctx, h)
+			g.hurry(h.Since())
 			h.release()
-			g.hurry()
 		case <-wait:
 			g.burst = false
 			g.hasten()

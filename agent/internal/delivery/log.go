@@ -67,6 +67,7 @@ type Block interface {
 	Last() uint64
 	Size() int         // bytes of memory that it holds
 	Targets() []string // the only outputs it is for; nil: all
+	Since() int64      // when its oldest event can have come about, UTC nanoseconds; 0: nobody knows
 	Lost() bool        // its events were damaged and cannot be read
 	// Has reports whether there may be an event for which f is true, without decoding any.
 	Has(f func(typ []byte, sev agent.Severity) bool) bool

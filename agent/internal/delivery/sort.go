@@ -152,10 +152,25 @@ func (g *gatherer) add(ctx context.Context, e *agent.Event, h *held, holder **sp
 
 // hurry makes the rest of a burst go soon: behind a full batch a twentieth of
 // max_wait without another block is its end. A stream that fills batches all
-// the time has no such pause, and one that never fills any waits as it is told.
-func (g *gatherer) hurry() {
-	if g.burst && len(g.cur.events) > 0 {
-		g.linger.Reset(min(time.Until(g.until), g.o.Config.Batch.MaxWait.D()/20))
+// the time has no such pause, and one that never fills any waits as it is told,
+// counted from since, if that is known, and not from when it came here.
+func (g *gatherer) hurry(since int64) {
+	if len(g.cur.events) == 0 {
+		return
+	}
+	wait := time.Until(g.until)
+	if since != 0 {
+		g.until = earliest(g.until, time.Unix(0, since).Add(g.o.Config.Batch.MaxWait.D()))
+		wait = time.Until(g.until)
+		if wait <= 0 {
+			g.burst = false
+			g.hasten()
+			return
+		}
+		g.linger.Reset(wait)
+	}
+	if g.burst {
+		g.linger.Reset(min(wait, g.o.Config.Batch.MaxWait.D()/20))
 	}
 }
 

@@ -99,6 +99,7 @@ func (s *Sink) Submit(ctx context.Context, b agent.Batch) (agent.Ticket, error) 
 	if b.Targets != nil {
 		chunk.Target(b.Targets)
 	}
+	chunk.Since(b.Since)
 	var err error
 	if t.commit, err = s.o.Log.Append(ctx, chunk); err != nil {
 		s.again.remember(t.kept)

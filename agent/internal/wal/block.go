@@ -23,6 +23,7 @@ type Block struct {
 	seg    *segment // where its entry begins; nil for a hole
 	begin  int64
 	end    int64 // of its entry
+	since  int64
 	lost   atomic.Bool
 	refs   atomic.Int32
 	log    *Log
@@ -64,6 +65,10 @@ func (b *Block) Size() int { return int(b.header.raw) }
 
 // Time is when the block was written, UTC nanoseconds.
 func (b *Block) Time() int64 { return b.header.time }
+
+// Since is when the oldest event can have come about, UTC nanoseconds, or 0 if
+// nobody knows: as for all blocks that are read from the disk.
+func (b *Block) Since() int64 { return b.since }
 
 // Targets names the outputs that the events are for. Nil: all that want them.
 func (b *Block) Targets() []string { return b.header.targets }

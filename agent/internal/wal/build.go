@@ -27,8 +27,12 @@ func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 	}
 	raw := newBuffer(size + runs*maxRunHeader)
 	h := header{number: number, first: first, durable: durable, time: l.opts.Now().UnixNano(), targets: batch[0].targets}
+	since := int64(0)
 	l.table.reset()
 	for i, c := range batch {
+		if c.since != 0 && (since == 0 || c.since < since) {
+			since = c.since
+		}
 		for j := range c.runs {
 			r := &c.runs[j]
 			end := len(c.buf)
@@ -63,7 +67,7 @@ func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 		h.kinds = nil
 	}
 	w.block = newBlock(l, &h)
-	w.block.raw = raw
+	w.block.raw, w.block.since = raw, since
 	return w
 }
 

@@ -16,6 +16,7 @@ type Chunk struct {
 	kinds   kindTable
 	marks   []agent.Mark
 	targets []string
+	since   int64
 	count   int
 
 	// While in line; guarded by Log.mu.
@@ -60,6 +61,10 @@ func (c *Chunk) Mark(m agent.Mark) {
 
 // Target limits the events to the outputs of these names. Nil: no limit.
 func (c *Chunk) Target(names []string) { c.targets = slices.Clone(names) }
+
+// Since says when the oldest of the events can have come about, UTC
+// nanoseconds; 0: nobody knows. Readers that have caught up hear of it (Block.Since).
+func (c *Chunk) Since(ns int64) { c.since = ns }
 
 // Len is the number of events.
 func (c *Chunk) Len() int { return c.count }

@@ -113,6 +113,47 @@ func TestAppendAndRead(t *testing.T) {
 	}
 }
 
+// TestSince: a reader that has caught up hears since when the events of a block waited.
+func TestSince(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	r := l.Reader(l.Cursor("a", true))
+	for i, since := range []int64{0, 12345} {
+		c := l.NewChunk()
+		c.Add(event(i))
+		c.Since(since)
+		commit, err := l.Append(ctxOf(t), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := commit.Wait(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+		b, err := r.Next(ctxOf(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Since() != since {
+			t.Errorf("Since = %d, want %d", b.Since(), since)
+		}
+		b.Release()
+	}
+	r.Close()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, Options{Dir: dir})
+	r = l.Reader(l.Cursor("a", false))
+	defer r.Close()
+	for range 2 {
+		b, err := r.Next(ctxOf(t))
+		if err != nil || b.Since() != 0 {
+			t.Errorf("from the disk: Since = %d, %v", b.Since(), err)
+		}
+		b.Release()
+	}
+}
+
 func TestManyProducersAndReaders(t *testing.T) {
 	l := open(t, Options{Dir: t.TempDir(), SegmentSize: 64 << 10})
 	const producers, chunks, size = 20, 20, 10
