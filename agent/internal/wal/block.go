@@ -29,7 +29,7 @@ type Block struct {
 	log    *Log
 
 	mu    sync.Mutex // guards below, while the payload is fetched
-	raw   *buffer    // the payload, decompressed; nil until it is needed
+	raw   []*buffer  // the payload, decompressed, whole runs in each; nil until it is needed
 	file  *file      // where it is otherwise
 	tries int        // to read it, in vain
 	at    int64      // offset of the payload in the segment
@@ -107,10 +107,8 @@ func (b *Block) Retain() { b.refs.Add(1) }
 func (b *Block) Release() {
 	switch n := b.refs.Add(-1); {
 	case n == 0:
-		if b.raw != nil {
-			b.raw.release()
-			b.raw = nil
-		}
+		releaseAll(b.raw)
+		b.raw = nil
 		if b.file != nil {
 			b.file.release()
 			b.file = nil
@@ -169,7 +167,7 @@ func (b *Block) load() error {
 		b.fail()
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	b.raw = raw
+	b.raw = []*buffer{raw}
 	return nil
 }
 
@@ -208,33 +206,48 @@ func (b *Block) fail() {
 }
 
 func (b *Block) decode(visit func(*agent.Event)) error {
+	w := eventWalk{h: &b.header, seq: b.header.first, visit: visit}
+	for _, raw := range b.raw {
+		if err := w.runs(raw.b); err != nil {
+			return err
+		}
+	}
+	if w.seq != b.header.next() {
+		return errBadEvent
+	}
+	return nil
+}
+
+// An eventWalk goes through the events of a block.
+type eventWalk struct {
+	h     *header
+	seq   uint64 // of the next event
+	visit func(*agent.Event)
+}
+
+// runs visits the events of the runs in raw.
+func (w *eventWalk) runs(raw []byte) error {
 	var e agent.Event
-	left := b.Count()
-	seq := b.header.first
-	for d := (decoder{b: b.raw.b}); len(d.b) > 0; {
+	for d := (decoder{b: raw}); len(d.b) > 0; {
 		count, input := d.uvarint(), d.uvarint()
 		base := d.varint()
 		src := d.bytes(d.uvarint())
-		if d.bad || input >= uint64(len(b.header.inputs)) || count > uint64(left) {
+		if d.bad || input >= uint64(len(w.h.inputs)) || count > w.h.next()-w.seq {
 			return errBadEvent
 		}
-		left -= int(count)
-		name := b.header.inputs[input]
+		name := w.h.inputs[input]
 		for range count {
-			e = agent.Event{Seq: seq, Input: name}
+			e = agent.Event{Seq: w.seq, Input: name}
 			var err error
 			if src, err = decodeEvent(src, &e, base); err != nil {
 				return err
 			}
-			visit(&e)
-			seq++
+			w.visit(&e)
+			w.seq++
 		}
 		if len(src) > 0 {
 			return errBadEvent
 		}
-	}
-	if left > 0 {
-		return errBadEvent
 	}
 	return nil
 }

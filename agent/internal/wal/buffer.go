@@ -18,7 +18,8 @@ var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
 // A buffer is a reference counted slice. The last release gives it back to
 // its pool, so nobody may look at it afterwards.
 type buffer struct {
-	b     []byte
+	b     []byte // what is of use in mem
+	mem   []byte
 	class int // index of its pool, -1: none
 	refs  atomic.Int32
 }
@@ -27,15 +28,16 @@ type buffer struct {
 func newBuffer(n int) *buffer {
 	class := max(bits.Len(uint(max(n, 1)-1)), minBufferBits) - minBufferBits
 	if class >= len(bufferPools) {
-		buf := &buffer{b: make([]byte, 0, n), class: -1}
+		buf := &buffer{mem: make([]byte, n), class: -1}
+		buf.b = buf.mem[:0]
 		buf.refs.Store(1)
 		return buf
 	}
 	buf, _ := bufferPools[class].Get().(*buffer)
 	if buf == nil {
-		buf = &buffer{b: make([]byte, 0, 1<<(class+minBufferBits)), class: class}
+		buf = &buffer{mem: make([]byte, 1<<(class+minBufferBits)), class: class}
 	}
-	buf.b = buf.b[:0]
+	buf.b = buf.mem[:0]
 	buf.refs.Store(1)
 	return buf
 }

@@ -20,26 +20,12 @@ type written struct {
 // see it, and recycles the chunks.
 func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 	w := &written{commits: make([]*Commit, len(batch))}
-	size, runs := 0, 0
-	for _, c := range batch {
-		size += len(c.buf)
-		runs += len(c.runs)
-	}
-	raw := newBuffer(size + runs*maxRunHeader)
 	h := header{number: number, first: first, durable: durable, time: l.opts.Now().UnixNano(), targets: batch[0].targets}
 	since := int64(0)
 	l.table.reset()
 	for i, c := range batch {
 		if c.since != 0 && (since == 0 || c.since < since) {
 			since = c.since
-		}
-		for j := range c.runs {
-			r := &c.runs[j]
-			end := len(c.buf)
-			if j+1 < len(c.runs) {
-				end = c.runs[j+1].start
-			}
-			raw.b = appendRun(raw.b, h.inputIndex(r.input), r, c.buf[r.start:end])
 		}
 		l.table.merge(&c.kinds)
 		h.marks = append(h.marks, c.marks...)
@@ -49,15 +35,17 @@ func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 			h.count += uint32(c.count)
 		}
 		w.commits[i] = cm
-		c.recycle()
 	}
-	h.raw = uint32(len(raw.b))
+	l.parts = l.appendParts(l.parts[:0], batch, &h)
+	for i := range l.parts {
+		h.raw += uint32(l.parts[i].size())
+	}
 	h.tooKinds = l.table.over
 	h.kinds = l.table.list
 
 	// The header's size does not depend on the payload, what it says does.
 	l.entry = appendHeader(l.entry[:0], &h)
-	l.entry, h.codec = compress(l.entry, l.codec, raw.b)
+	l.entry, h.codec = compress(l.entry, l.codec, l.parts, int(h.raw))
 	payload := l.entry[h.size:]
 	h.stored, h.crc = uint32(len(payload)), checksum(payload)
 	seal(l.entry[:h.size], &h)
@@ -67,17 +55,12 @@ func (l *Log) build(batch []*Chunk, number, first, durable uint64) *written {
 		h.kinds = nil
 	}
 	w.block = newBlock(l, &h)
-	w.block.raw, w.block.since = raw, since
+	w.block.raw, w.block.since = rawOf(l.parts), since
+	for _, c := range batch {
+		c.recycle()
+	}
+	clear(l.parts)
 	return w
-}
-
-// A run in the payload: count, index of the input's name, base time, size, events.
-func appendRun(dst []byte, input int, r *run, events []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(r.count))
-	dst = binary.AppendUvarint(dst, uint64(input))
-	dst = binary.AppendVarint(dst, r.base)
-	dst = binary.AppendUvarint(dst, uint64(len(events)))
-	return append(dst, events...)
 }
 
 func (h *header) inputIndex(name string) int {

@@ -11,7 +11,10 @@ import (
 // whole or not at all, in one block. It is filled by one goroutine and then
 // given to Append, which takes it over.
 type Chunk struct {
-	buf     []byte // stored events
+	buf     *buffer // stored events, behind room for the header of the first run; nil: none, or packed without it
+	packed  *buffer // the same, compressed without the room; nil: not yet
+	size    int     // of the events, in bytes
+	usual   int     // size of buf when the chunk was last in use
 	runs    []run
 	kinds   kindTable
 	marks   []agent.Mark
@@ -40,14 +43,32 @@ func (l *Log) NewChunk() *Chunk { return chunks.Get().(*Chunk) }
 // Add copies e into the chunk, but for Seq, which the log assigns, and Wire.
 // ID, Type and Source cost a few bytes only if they are parts of e.Body.
 func (c *Chunk) Add(e *agent.Event) {
+	need := maxEventHead + len(e.ID) + len(e.Type) + len(e.Source) + len(e.Body)
+	if c.buf == nil || cap(c.buf.b)-len(c.buf.b) < need {
+		c.grow(need)
+	}
 	if n := len(c.runs); n == 0 || c.runs[n-1].input != e.Input {
-		c.runs = append(c.runs, run{input: e.Input, base: e.Received, start: len(c.buf)})
+		c.runs = append(c.runs, run{input: e.Input, base: e.Received, start: len(c.buf.b)})
 	}
 	r := &c.runs[len(c.runs)-1]
 	r.count++
 	c.count++
-	c.kinds.add(e.Type, e.Severity, 1)
-	c.buf = appendEvent(c.buf, e, r.base)
+	c.buf.b = appendEvent(c.buf.b, e, r.base)
+	c.size = len(c.buf.b) - maxRunHeader
+	c.kinds.add(e.Type, e.Severity, 1) // after the copy, which brings the type into the cache
+}
+
+// grow makes room for n bytes more.
+func (c *Chunk) grow(n int) {
+	old := c.buf
+	if old == nil {
+		c.buf = newBuffer(max(c.usual, maxRunHeader+n))
+		c.buf.b = c.buf.b[:maxRunHeader]
+		return
+	}
+	c.buf = newBuffer(max(2*cap(old.b), len(old.b)+n))
+	c.buf.b = append(c.buf.b, old.b...)
+	old.release()
 }
 
 // Mark adds a mark, which becomes durable together with the events. A chunk
@@ -70,16 +91,18 @@ func (c *Chunk) Since(ns int64) { c.since = ns }
 func (c *Chunk) Len() int { return c.count }
 
 // Size is the chunk's size in bytes, before compression.
-func (c *Chunk) Size() int { return len(c.buf) }
+func (c *Chunk) Size() int { return c.size }
 
 // recycle empties the chunk for its next user.
 func (c *Chunk) recycle() {
-	if cap(c.buf) > 4<<20 {
-		c.buf = nil // one huge batch must not stay in memory for ever
+	for _, b := range []*buffer{c.buf, c.packed} {
+		if b != nil {
+			b.release()
+		}
 	}
 	clear(c.runs)
 	clear(c.marks)
-	*c = Chunk{buf: c.buf[:0], runs: c.runs[:0], marks: c.marks[:0], kinds: c.kinds}
+	*c = Chunk{usual: min(maxRunHeader+c.size, 4<<20), runs: c.runs[:0], marks: c.marks[:0], kinds: c.kinds}
 	c.kinds.reset()
 	chunks.Put(c)
 }

@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -39,26 +41,63 @@ var (
 	})
 )
 
-// compress appends the stored form of raw to dst. What does not shrink is
-// stored as it is; the codec that was used is returned.
-func compress(dst []byte, codec byte, raw []byte) ([]byte, byte) {
-	at := len(dst)
-	switch {
-	case len(raw) == 0:
+// compress appends the stored form of the parts, size bytes in all. What does
+// not shrink is stored as it is; the codec that was used is returned.
+func compress(dst []byte, codec byte, parts []part, size int) ([]byte, byte) {
+	if size == 0 {
 		return dst, codecNone
-	case codec == codecS2:
-		need := s2.MaxEncodedLen(len(raw))
-		if cap(dst)-at < need {
-			dst = append(make([]byte, 0, at+need), dst...)
+	}
+	at := len(dst)
+	packed := false
+	switch codec {
+	case codecS2:
+		dst, packed = appendS2(dst, parts, size)
+	case codecZstd:
+		for i := range parts {
+			dst = zstdEncoder().EncodeAll(parts[i].raw.b, dst) // DecodeAll takes several frames
 		}
-		dst = dst[:at+len(s2.Encode(dst[at:at+need], raw))]
-	case codec == codecZstd:
-		dst = zstdEncoder().EncodeAll(raw, dst)
 	}
-	if codec == codecNone || len(dst)-at >= len(raw) {
-		return append(dst[:at], raw...), codecNone
+	if codec != codecNone && (len(dst)-at < size || packed) {
+		return dst, codec
 	}
-	return dst, codec
+	dst = dst[:at]
+	for i := range parts {
+		dst = append(dst, parts[i].raw.b...)
+	}
+	return dst, codecNone
+}
+
+// appendS2 appends one s2 block. It is the size of the whole, and then what is
+// in the blocks of the parts without their sizes, as s2.ConcatBlocks would do
+// it. The header of a run is a literal. packed: some parts came compressed.
+func appendS2(dst []byte, parts []part, size int) (out []byte, packed bool) {
+	need := binary.MaxVarintLen32
+	for i := range parts {
+		if p := &parts[i]; p.packed != nil {
+			packed = true
+			need += 1 + p.heads + len(p.packed.b)
+		} else {
+			need += s2.MaxEncodedLen(len(p.raw.b))
+		}
+	}
+	dst = binary.AppendUvarint(slices.Grow(dst, need), uint64(size))
+	for i := range parts {
+		p := &parts[i]
+		if p.packed != nil {
+			dst = append(dst, byte(p.heads-1)<<2) // a literal of less than 60 bytes
+			dst = append(dst, p.head[:p.heads]...)
+			dst = append(dst, p.packed.b...)
+			continue
+		}
+		// Its size lands on the bytes before it, which are put back.
+		var before, own [binary.MaxVarintLen32]byte
+		n := binary.PutUvarint(own[:], uint64(len(p.raw.b)))
+		from := len(dst) - n
+		copy(before[:], dst[from:])
+		dst = dst[:from+len(s2.Encode(dst[from:cap(dst)], p.raw.b))]
+		copy(dst[from:], before[:n])
+	}
+	return dst, packed
 }
 
 // decompress fills dst, which has room for size bytes, from stored.

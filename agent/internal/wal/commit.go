@@ -40,7 +40,7 @@ type markKey struct {
 // until its deadline. After an error nothing of c is stored. Further errors
 // are agent.ErrClosed and ErrTooLarge.
 func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
-	if len(c.buf) > maxRaw || int64(len(c.buf)) > l.opts.MaxSize/2 {
+	if c.size > maxRaw || int64(c.size) > l.opts.MaxSize/2 {
 		c.recycle()
 		return nil, ErrTooLarge
 	}
@@ -48,6 +48,14 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	cm.log, cm.chunk, cm.keys = l, c, cm.keys[:0]
 	c.commit = cm
 	l.mu.Lock()
+	if l.line.head != nil && l.codec == codecS2 && c.packable() {
+		// The committer is busy: what it would do is done here, in the cache of
+		// the processor that has filled the chunk.
+		keep := l.readers > 0
+		l.mu.Unlock()
+		c.pack(keep)
+		l.mu.Lock()
+	}
 	if err := l.enlistLocked(cm, c); err != nil {
 		l.mu.Unlock()
 		cm.recycle()

@@ -43,6 +43,7 @@
 // ones: 2 names of inputs, 3 number of events by type and severity, 4 names of the
 // outputs that the events are for, 5 marks. The payload is runs of events of one
 // input: count, index of the input's name, base time, size (varints), events.
+// Compressed it may be several s2 blocks put together to one, or several zstd frames.
 // An event is a byte of flags and severity, its two times relative to the base,
 // the size of its body, then id, type and source, as offset and length if they are part of the
 // body, else as they are, and the body.

@@ -20,33 +20,57 @@ const (
 
 var errBadEvent = errors.New("a stored event does not decode")
 
+// maxEventHead is the most that an event takes beside the bytes of its fields:
+// flags, four varints, and two more for each part.
+const maxEventHead = 1 + 9*binary.MaxVarintLen64
+
 // appendEvent appends the stored form of e to dst. base is the time that the
 // event's times are stored relative to.
 func appendEvent(dst []byte, e *agent.Event, base int64) []byte {
 	at := len(dst)
-	dst = slices.Grow(dst, len(e.Body)+len(e.ID)+len(e.Type)+len(e.Source)+8*binary.MaxVarintLen64)
-	dst = append(dst, byte(e.Severity)&severityBits)
-	dst = binary.AppendVarint(dst, e.Time-base)
-	dst = binary.AppendVarint(dst, e.Received-base)
-	dst = binary.AppendUvarint(dst, uint64(len(e.Body)))
-	flags := byte(0)
-	dst, flags = appendPart(dst, flags, idInBody, e.ID, e.Body)
-	dst, flags = appendPart(dst, flags, typeInBody, e.Type, e.Body)
-	dst, flags = appendPart(dst, flags, sourceInBody, e.Source, e.Body)
-	dst[at] |= flags
-	return append(dst, e.Body...)
+	dst = slices.Grow(dst, maxEventHead+len(e.ID)+len(e.Type)+len(e.Source)+len(e.Body))
+	b := dst[:cap(dst)]
+	i := putVarint(b, at+1, e.Time-base)
+	i = putVarint(b, i, e.Received-base)
+	i = putUvarint(b, i, uint64(len(e.Body)))
+	flags := byte(e.Severity) & severityBits
+	if i = putPart(b, i, e.ID, e.Body); i < 0 {
+		flags, i = flags|idInBody, -i
+	}
+	if i = putPart(b, i, e.Type, e.Body); i < 0 {
+		flags, i = flags|typeInBody, -i
+	}
+	if i = putPart(b, i, e.Source, e.Body); i < 0 {
+		flags, i = flags|sourceInBody, -i
+	}
+	b[at] = flags
+	return b[:i+copy(b[i:], e.Body)]
 }
 
-// appendPart stores part as offset and length if it lies within body, else as it is.
-func appendPart(dst []byte, flags, flag byte, part, body []byte) ([]byte, byte) {
-	if at, ok := within(part, body); ok {
-		dst = binary.AppendUvarint(dst, uint64(at))
-		dst = binary.AppendUvarint(dst, uint64(len(part)))
-		return dst, flags | flag
+// putPart stores part at b[i] as offset and length if it lies within body,
+// and gives the end with a minus, else as it is.
+func putPart(b []byte, i int, part, body []byte) int {
+	at, ok := within(part, body)
+	if ok {
+		i = putUvarint(b, i, uint64(at))
+		return -putUvarint(b, i, uint64(len(part)))
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(part)))
-	return append(dst, part...), flags
+	i = putUvarint(b, i, uint64(len(part)))
+	return i + copy(b[i:], part)
 }
+
+// putUvarint stores v at b[i], where there must be room, and gives the end.
+func putUvarint(b []byte, i int, v uint64) int {
+	for v >= 0x80 {
+		b[i] = byte(v) | 0x80
+		v >>= 7
+		i++
+	}
+	b[i] = byte(v)
+	return i + 1
+}
+
+func putVarint(b []byte, i int, v int64) int { return putUvarint(b, i, uint64(v)<<1^uint64(v>>63)) }
 
 // within reports where in body part lies, if it is a part of the same memory.
 func within(part, body []byte) (int, bool) {

@@ -55,14 +55,12 @@ func FuzzPayload(f *testing.F) {
 	for i := range 5 {
 		c.Add(event(i))
 	}
-	for _, r := range c.runs[:1] {
-		f.Add(appendRun(nil, 0, &r, c.buf), uint16(5))
-	}
+	f.Add(join([]*Chunk{c}, 0, new(header)).b, uint16(5))
 	f.Add([]byte{0, 0, 0, 0}, uint16(0))
 	f.Fuzz(func(t *testing.T, raw []byte, count uint16) {
 		b := newBlock(nil, &header{number: 1, first: 1, count: uint32(count), inputs: []string{"a", "b"}})
-		b.raw = newBuffer(len(raw))
-		b.raw.b = append(b.raw.b, raw...)
+		b.raw = []*buffer{newBuffer(len(raw))}
+		b.raw[0].b = append(b.raw[0].b, raw...)
 		events, err := b.Events(nil)
 		if err == nil && len(events) != int(count) {
 			t.Fatalf("%d events, want %d", len(events), count)

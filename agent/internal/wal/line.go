@@ -25,7 +25,7 @@ func (q *line) push(c *Chunk) {
 	if q.first == nil {
 		q.first = c
 	}
-	q.bytes += int64(len(c.buf))
+	q.bytes += int64(c.size)
 }
 
 func (q *line) remove(c *Chunk) {
@@ -43,9 +43,9 @@ func (q *line) remove(c *Chunk) {
 		q.first = c.next
 	}
 	if c.commit.admitted {
-		q.admitted -= int64(len(c.buf))
+		q.admitted -= int64(c.size)
 	}
-	q.bytes -= int64(len(c.buf))
+	q.bytes -= int64(c.size)
 	c.prev, c.next = nil, nil
 }
 
@@ -55,10 +55,10 @@ func (l *Log) admitLocked() {
 		return
 	}
 	q := &l.line
-	for q.first != nil && (q.admitted == 0 || q.admitted+int64(len(q.first.buf)) <= lineLimit) {
+	for q.first != nil && (q.admitted == 0 || q.admitted+int64(q.first.size) <= lineLimit) {
 		c := q.first
 		q.first = c.next
-		q.admitted += int64(len(c.buf))
+		q.admitted += int64(c.size)
 		c.commit.admitted = true
 		c.commit.admit <- struct{}{}
 	}
@@ -69,7 +69,7 @@ func (l *Log) takeLocked(batch []*Chunk) []*Chunk {
 	q := &l.line
 	size, inputs := 0, 0
 	for c := q.head; c != nil; c = q.head {
-		size += len(c.buf) + len(c.runs)*maxRunHeader
+		size += c.size + len(c.runs)*maxRunHeader
 		inputs += len(c.runs)
 		if len(batch) > 0 && (size > blockSize || inputs > maxInputs || !sameTargets(batch[0].targets, c.targets)) {
 			break

@@ -37,7 +37,7 @@ func (l *Log) countBytesLocked() {
 func (l *Log) hasRoomLocked() bool {
 	need := int64(4 << 10)
 	if c := l.line.head; c != nil {
-		need += max(min(l.line.bytes, blockSize), int64(len(c.buf)))
+		need += max(min(l.line.bytes, blockSize), int64(c.size))
 	}
 	var err error
 	switch reserve := max(l.opts.MinFree.Of(l.full.total), leastFree); {

@@ -122,7 +122,7 @@ func (l *Log) publishLocked(work []*written) {
 				}
 			}
 		}
-		if h.count > 0 && l.readers > 0 {
+		if h.count > 0 && l.readers > 0 && w.block.raw != nil {
 			l.warm.add(w.block)
 		} else {
 			w.block.Release()

@@ -59,6 +59,7 @@ type Log struct {
 	// Used by the committer only.
 	tw    *twal.Log
 	entry []byte // the block being built; reused
+	parts []part // of its payload; reused
 	table kindTable
 
 	wakeCommitter, wakeSyncer, wakeKeeper chan struct{} // capacity 1

@@ -12,10 +12,10 @@ type warmHead struct {
 // add takes over a reference to b.
 func (w *warmHead) add(b *Block) {
 	w.blocks = append(w.blocks, b)
-	w.bytes += cap(b.raw.b)
+	w.bytes += b.held()
 	n := 0
 	for w.bytes > warmLimit && n < len(w.blocks) {
-		w.bytes -= cap(w.blocks[n].raw.b)
+		w.bytes -= w.blocks[n].held()
 		w.blocks[n].Release()
 		n++
 	}
@@ -41,4 +41,12 @@ func (w *warmHead) drop() {
 		b.Release()
 	}
 	*w = warmHead{}
+}
+
+// held is the memory that the block's payload takes.
+func (b *Block) held() (n int) {
+	for _, raw := range b.raw {
+		n += cap(raw.mem)
+	}
+	return n
 }
