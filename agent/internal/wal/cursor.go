@@ -146,7 +146,8 @@ func (c *Cursor) Advance(seq uint64, delta Counts) {
 	}
 	c.ahead = min(c.ahead, l.durable.seq-c.seq)
 	l.changedLocked()
-	if l.moved >= farMoved {
+	if l.moved >= farMoved && !l.movedSaid {
+		l.movedSaid = true
 		wake(l.movedFar)
 	}
 }

@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"fmt"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -23,5 +25,41 @@ func TestFarCursorIsSaved(t *testing.T) {
 			t.Fatalf("the cursor is not on disk: %+v, %v", st, err)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestStateRoundTrip: marks come back whatever their keys are made of.
+func TestStateRoundTrip(t *testing.T) {
+	for _, marks := range []map[string][]byte{
+		nil,
+		{"tail/fe00:1:2": {0, 1, 0xff}},
+		{"": {}, "plain": []byte("x"), `quote " and \`: []byte("y"), "line\nfeed": []byte("z"), "ünï": {7}, "\x7f": {8}},
+	} {
+		st := &state{Version: stateVersion, Generation: 3, NextSeq: 5, Cursors: map[string]cursorState{"a": {Seq: 4}}, Marks: marks}
+		data, err := encodeState(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeState(data)
+		if err != nil {
+			t.Fatalf("%v: %s", err, data)
+		}
+		if !reflect.DeepEqual(got, st) {
+			t.Errorf("got %+v, want %+v", got, st)
+		}
+	}
+}
+
+// BenchmarkState writes what ten thousand files leave in the state.
+func BenchmarkState(b *testing.B) {
+	st := &state{Version: stateVersion, Marks: map[string][]byte{}}
+	for i := range 10_000 {
+		st.Marks[fmt.Sprintf("tail/apps/fe00:%x:18ecb37a7d0b775b", i)] = make([]byte, 60)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := encodeState(st); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

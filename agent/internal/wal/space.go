@@ -107,24 +107,28 @@ func (l *Log) keep() {
 	t := time.NewTicker(l.opts.tick)
 	defer t.Stop()
 	failing := ""
-	var saved time.Time
+	var next time.Time // when the state is saved ahead of its time at the earliest
+	early := time.NewTimer(time.Hour)
+	early.Stop()
+	defer early.Stop()
 	for {
 		l.turns.keeper.Add(1)
 		select {
 		case <-t.C:
 		case <-l.movedFar:
 			// After a crash what was delivered since the state was saved comes again: at full speed a second's is much.
-			if time.Since(saved) < l.opts.tick/hurried {
-				continue // the next delivery asks again
-			}
+			early.Reset(time.Until(next))
+			continue
+		case <-early.C:
 		case <-l.wakeKeeper:
 			l.dropOldest()
 			continue
 		case <-l.stop:
 			return
 		}
-		saved = time.Now()
+		begun := time.Now()
 		err := l.saveState()
+		next = begun.Add(max(l.opts.tick/hurried, saveShare*time.Since(begun)))
 		if err != nil && failing != err.Error() {
 			l.log.Error("the state cannot be saved, trying again", "err", err)
 			failing = err.Error()

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ type state struct {
 	NextSeq    uint64                 `json:"next_seq"`
 	Block      uint64                 `json:"block"` // marks and counts below include all blocks to this one
 	Cursors    map[string]cursorState `json:"cursors"`
-	Marks      map[string][]byte      `json:"marks"`
+	Marks      map[string][]byte      `json:"marks,omitempty"`
 	Lost       []Span                 `json:"lost,omitempty"` // written off by Repair
 }
 
@@ -164,12 +165,54 @@ func decodeState(data []byte) (*state, error) {
 
 func stateSum(b []byte) string { return fmt.Sprintf("%08x", checksum(b)) }
 
+// encodeState does not leave the marks to the library: an input that reads ten
+// thousand files has as many, and they are written each time.
 func encodeState(st *state) ([]byte, error) {
-	inner, err := json.Marshal(st)
+	rest := *st
+	rest.Marks = nil
+	text, err := json.Marshal(&rest)
 	if err != nil {
 		return nil, err
 	}
-	return append(fmt.Appendf(nil, `{"crc32c":%q,"state":%s}`, stateSum(inner), inner), '\n'), nil
+	begin := fmt.Sprintf(`{"crc32c":%q,"state":`, stateSum(nil))
+	size := len(begin) + len(text)
+	for key, pos := range st.Marks {
+		size += len(key) + base64.StdEncoding.EncodedLen(len(pos)) + len(`"":"",`)
+	}
+	out := make([]byte, 0, size+len(`,"marks":{}}`)+len("}\n"))
+	out = append(append(out, begin...), text[:len(text)-1]...)
+	if len(st.Marks) > 0 {
+		out = append(out, `,"marks":{`...)
+		for key, pos := range st.Marks {
+			if out, err = appendMark(out, key, pos); err != nil {
+				return nil, err
+			}
+		}
+		out[len(out)-1] = '}' // for a comma
+	}
+	out = append(out, '}')
+	copy(out[len(`{"crc32c":"`):], stateSum(out[len(begin):]))
+	return append(out, "}\n"...), nil
+}
+
+// appendMark appends a member and a comma.
+func appendMark(dst []byte, key string, pos []byte) ([]byte, error) {
+	plain := true
+	for i := range len(key) {
+		c := key[i]
+		plain = plain && ' ' <= c && c <= '~' && c != '"' && c != '\\'
+	}
+	if plain {
+		dst = append(append(append(dst, '"'), key...), '"')
+	} else {
+		quoted, err := json.Marshal(key)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, quoted...)
+	}
+	dst = append(dst, `:"`...)
+	return append(base64.StdEncoding.AppendEncode(dst, pos), `",`...), nil
 }
 
 // adopt takes over cursors, marks and numbers. Numbers only go forward: what a
@@ -215,7 +258,7 @@ func (l *Log) saveState() error {
 	st := l.snapshotLocked()
 	changed := l.saved.changed
 	l.saved.changed = false
-	l.moved = 0
+	l.moved, l.movedSaid = 0, false
 	l.mu.Unlock()
 	err := l.writeState(st)
 	if err != nil && l.dropBallast(err) {

@@ -42,8 +42,9 @@ const (
 	unsyncedLimit = 4 << 20       // bytes written and not yet fsynced before the committer pauses
 	warmLimit     = 3 << 20       // bytes of recent blocks kept in memory for readers that have caught up
 
-	farMoved = 10_000 // events that cursors pass before the state is saved ahead of its time
-	hurried  = 10     // times a tick at most
+	farMoved  = 10_000 // events that cursors pass before the state is saved ahead of its time:
+	hurried   = 10     // so many times a tick at most,
+	saveShare = 30     // and for no more than this part of the time
 )
 
 // Log is the durable log of one agent. All its methods may be called from
@@ -104,6 +105,7 @@ type Log struct {
 	writtenOff []Span
 	cursors    map[string]*Cursor
 	moved      uint64 // events that cursors have passed since the state was last saved
+	movedSaid  bool   // the keeper knows that they are many
 	marks      map[string][]byte
 	saved      saved    // what is on disk in both generations of the state
 	doomed     []string // segments that are no longer part of the log and wait to be removed
