@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (h *hints) complete() bool { return h.watcher != nil && !h.partial }
 
 const (
 	burst = time.Millisecond      // notifications are collected no longer than this
-	lull  = 50 * time.Microsecond // and no longer than there are some
+	lull  = 20 * time.Microsecond // and no longer than there are some
 
 	// Where a name came or went so lately, more may: looks are restless times as frequent.
 	restlessFor = 10 * time.Second
@@ -87,19 +88,7 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 		h.note(path, rest, overflow)
 		// Everything that is waiting now goes into one look. Then a pause, in
 		// which the kernel merges repeated writes to a file into one notification.
-		for began := time.Now(); time.Since(began) < burst; {
-			timer.Reset(lull)
-			select {
-			case ev, ok := <-h.watcher.Events:
-				if ok {
-					h.note(ev.Name, rest, false)
-					names = names || ev.Op&^fsnotify.Write != 0
-				}
-				continue
-			case <-timer.C:
-			}
-			break
-		}
+		names = h.drain(rest) || names
 		select {
 		case h.ready <- struct{}{}:
 		default:
@@ -120,6 +109,26 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 		case <-timer.C:
 		}
 	}
+}
+
+// drain notes what there is until there is none for a moment, which no timer
+// could make as short. It reports whether a name came, went or changed.
+func (h *hints) drain(since time.Time) (names bool) {
+	began := time.Now()
+	for last, now := began, began; now.Sub(last) < lull && now.Sub(began) < burst; now = time.Now() {
+		select {
+		case ev, ok := <-h.watcher.Events:
+			if !ok {
+				return names
+			}
+			h.note(ev.Name, since, false)
+			names = names || ev.Op&^fsnotify.Write != 0
+			last = time.Now()
+		default:
+			runtime.Gosched()
+		}
+	}
+	return names
 }
 
 // note keeps a name that changed, not before since.
