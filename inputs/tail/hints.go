@@ -64,41 +64,27 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 	var named time.Time // when a name last came or went
 	rest := time.Now()  // when the last pause began
 	for {
-		names := false // a name came, went or changed
-		ready := time.Now()
-		var path string
-		overflow := false
-		select {
-		case <-ctx.Done():
-			return
-		case ev, ok := <-h.watcher.Events:
-			if !ok {
-				return
-			}
-			path, names = ev.Name, ev.Op&^fsnotify.Write != 0
-		case err, ok := <-h.watcher.Errors:
-			if !ok {
-				return
-			}
-			overflow = errors.Is(err, fsnotify.ErrEventOverflow)
-		}
-		if now := time.Now(); now.Sub(ready) > lull {
-			rest = now // nothing was there when the pause ended
-		}
-		h.note(path, rest, overflow)
 		// Everything that is waiting now goes into one look. Then a pause, in
 		// which the kernel merges repeated writes to a file into one notification.
-		names = h.drain(rest) || names
+		some, names := h.drain(rest)
+		if !some {
+			n, ok := h.await(ctx)
+			if !ok {
+				return
+			}
+			_, more := h.drain(time.Now())
+			names = n || more
+		}
 		select {
 		case h.ready <- struct{}{}:
 		default:
 		}
 		rest = time.Now()
 		if names {
-			named = time.Now()
+			named = rest
 			continue
 		}
-		if time.Since(named) < restlessFor {
+		if rest.Sub(named) < restlessFor {
 			timer.Reset(pace / restless)
 		} else {
 			timer.Reset(pace)
@@ -111,37 +97,74 @@ func (h *hints) listen(ctx context.Context, pace time.Duration) {
 	}
 }
 
+// await waits for a notification, and notes it. names says that a name came,
+// went or changed; ok is false when there will be no more.
+func (h *hints) await(ctx context.Context) (names, ok bool) {
+	select {
+	case <-ctx.Done():
+	case ev, open := <-h.watcher.Events:
+		if open {
+			return h.note(ev, time.Now()), true
+		}
+	case err, open := <-h.watcher.Errors:
+		if open {
+			h.failed(err, time.Now())
+			return false, true
+		}
+	}
+	return false, false
+}
+
 // drain notes what there is until there is none for a moment, which no timer
-// could make as short. It reports whether a name came, went or changed.
-func (h *hints) drain(since time.Time) (names bool) {
+// could make as short. It reports whether there was some, and whether a name
+// came, went or changed.
+func (h *hints) drain(since time.Time) (some, names bool) {
 	began := time.Now()
 	for last, now := began, began; now.Sub(last) < lull && now.Sub(began) < burst; now = time.Now() {
 		select {
-		case ev, ok := <-h.watcher.Events:
-			if !ok {
-				return names
+		case ev, open := <-h.watcher.Events:
+			if !open {
+				return some, names
 			}
-			h.note(ev.Name, since, false)
-			names = names || ev.Op&^fsnotify.Write != 0
-			last = time.Now()
+			names = h.note(ev, since) || names
+			some, last = true, time.Now()
+		case err, open := <-h.watcher.Errors:
+			if !open {
+				return some, names
+			}
+			h.failed(err, since)
+			some, last = true, time.Now()
 		default:
 			runtime.Gosched()
 		}
 	}
-	return names
+	return some, names
 }
 
-// note keeps a name that changed, not before since.
-func (h *hints) note(path string, since time.Time, missed bool) {
+// note keeps the name of what changed, not before since, and reports whether
+// the name itself came, went or changed.
+func (h *hints) note(ev fsnotify.Event, since time.Time) (names bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if path != "" {
-		h.paths[path] = true
+	h.paths[ev.Name] = true
+	h.since = earlier(h.since, since)
+	return ev.Op&^fsnotify.Write != 0
+}
+
+// failed notes what is missing after an error: everything, if there were too many notifications.
+func (h *hints) failed(err error, since time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.missed = h.missed || errors.Is(err, fsnotify.ErrEventOverflow)
+	h.since = earlier(h.since, since)
+}
+
+// earlier is the earlier of both; a zero one does not count.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
 	}
-	if h.since.IsZero() {
-		h.since = since
-	}
-	h.missed = h.missed || missed
+	return a
 }
 
 // take gives the names that changed since the last call, none of them before since.
