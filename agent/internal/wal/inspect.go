@@ -71,7 +71,7 @@ func (w *inspection) walk(dir string) error {
 		v := &visit{plan: p, seg: s, last: i == len(p.segs)-1}
 		v.scan = scanner{f: in, limit: s.size, low: s.index, high: maxNumber}
 		if !v.last {
-			v.scan.high = p.segs[i+1].index
+			v.scan.high = p.high(i)
 		} else if p.cutTo >= 0 {
 			v.scan.limit = min(v.scan.limit, p.cutTo)
 		}
@@ -89,6 +89,17 @@ func (w *inspection) walk(dir string) error {
 		w.found(Damage{FirstSeq: w.seq, LastSeq: w.st.NextSeq - 1, Reason: "the log ends before events that the state knows"})
 	}
 	return nil
+}
+
+// high bounds the numbers of the blocks in the segment at i: those of the next
+// one that has any are above.
+func (p *plan) high(i int) uint64 {
+	for _, s := range p.segs[i+1:] {
+		if s.first > 0 {
+			return s.index
+		}
+	}
+	return maxNumber
 }
 
 func (w *inspection) visit(v *visit) error {

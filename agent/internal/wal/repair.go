@@ -54,7 +54,9 @@ func survey(dir string, known uint64) (*plan, error) {
 			p.strays = append(p.strays, filepath.Base(s.path))
 			continue
 		}
-		high = s.index
+		if blocks > 0 {
+			high = s.index // a name alone bounds nothing
+		}
 		p.segs = append(p.segs, s)
 	}
 	slices.Reverse(p.segs)
