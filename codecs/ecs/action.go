@@ -72,30 +72,38 @@ func newAction(c Config) (action, error) {
 	return a, nil
 }
 
-// append appends the action but for a.after, and reports whether the index is
-// the event's own, and not the default of those that fit none, and whether a closing quote is to follow.
-func (a *action) append(dst []byte, e *agent.Event) (line []byte, own, quote bool) {
+// A line is what the document needs to know of the action before it.
+type line struct {
+	id    []byte // as it stands there; nil if it does not stand there in full
+	own   bool   // the index is the event's own, and not the default of those that fit none
+	quote bool   // a closing quote is to follow
+}
+
+// append appends the action but for a.after.
+func (a *action) append(dst []byte, e *agent.Event) ([]byte, line) {
 	dst = append(dst, a.before...)
-	own, quote = true, a.named
+	l := line{own: true, quote: a.named}
 	if a.index != nil {
-		dst, own = a.index.AppendJSON(dst, e)
+		dst, l.own = a.index.AppendJSON(dst, e)
 	}
 	if !a.noID && len(e.ID) > 0 {
-		dst, quote = append(dst, a.beforeID...), true
+		dst, l.quote = append(dst, a.beforeID...), true
 		if len(e.ID) > MaxID {
 			a.repairs.Add(fields.IDHashed)
 			sum := sha256.Sum256(e.ID)
 			dst = hex.AppendEncode(dst, sum[:])
 		} else {
+			start := len(dst)
 			dst = fields.AppendInside(dst, e.ID)
+			l.id = dst[start:]
 		}
 	}
 	if a.bySource && len(e.Source) > 0 {
-		if quote {
+		if l.quote {
 			dst = append(dst, `",`...)
 		}
-		dst, quote = append(dst, `"routing":"`...), true
+		dst, l.quote = append(dst, `"routing":"`...), true
 		dst = fields.AppendInside(dst, e.Source)
 	}
-	return dst, own, quote
+	return dst, l
 }

@@ -51,7 +51,7 @@ const (
 )
 
 // appendDocument appends a document of which the beginning is there already, up to the value of message.
-func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
+func (c *Codec) appendDocument(dst []byte, e *agent.Event, l line) []byte {
 	var f fields.Fields
 	c.reader.Read(&f, e)
 
@@ -61,8 +61,8 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 	} else {
 		dst = fields.AppendString(dst, f.Headline(e))
 	}
-	dst = c.appendEvent(dst, e, &f) // whose closing brace, like those of others, comes with what follows
-	source, size := 0, 0            // where the source stands as a JSON string
+	dst = c.appendEvent(dst, e, &f, l.id) // whose closing brace, like those of others, comes with what follows
+	source, size := 0, 0                  // where the source stands as a JSON string
 	if len(e.Source) > 0 {
 		dst = append(dst, `},"host":{"id":"`...)
 		source = len(dst)
@@ -84,34 +84,36 @@ func (c *Codec) appendDocument(dst []byte, e *agent.Event, own bool) []byte {
 		dst = append(dst, `},"rule":{"name":`...)
 		dst = detector.AppendJSON(dst)
 	}
-	if mitre, ok := f.Mitre(); ok {
-		dst = appendThreat(dst, mitre)
-	}
+	dst = c.appendThreat(dst, &f)
 	if len(e.Source) > 0 {
 		dst = append(dst, `},"related":{"hosts":["`...)
 		dst = append(dst, dst[source:source+size]...)
 		dst = append(dst, `"]`...)
 	}
-	dst = append(dst, '}')
-	if !own {
-		dst = append(dst, `,"tags":["`+route.Flag+`"]`...)
+	if !l.own {
+		dst = append(dst, `},"tags":["`+route.Flag+`"]`...)
+		dst = append(dst, c.app[len("}"):]...)
+	} else {
+		dst = append(dst, c.app...)
 	}
-	dst = append(dst, c.app...)
 	dst = append(dst, e.Body...)
 	return append(dst, "}\n"...)
 }
 
-// appendEvent appends the member event but for the brace that closes it.
-func (c *Codec) appendEvent(dst []byte, e *agent.Event, f *fields.Fields) []byte {
+// appendEvent appends the member event but for the brace that closes it. id is
+// how the event's id is written, if that is known.
+func (c *Codec) appendEvent(dst []byte, e *agent.Event, f *fields.Fields, id []byte) []byte {
 	about := c.unknown
 	w := wordsOf(e.Type)
 	if w < len(c.known) {
 		about = c.known[w][min(e.Severity, agent.Critical)]
 	}
-	if len(e.ID) > 0 {
-		dst = append(dst, `,"event":{"id":"`...)
-		dst = fields.AppendInside(dst, e.ID)
-	} else {
+	switch {
+	case id != nil:
+		dst = append(append(dst, `,"event":{"id":"`...), id...)
+	case len(e.ID) > 0:
+		dst = fields.AppendInside(append(dst, `,"event":{"id":"`...), e.ID)
+	default:
 		dst = append(dst, `,"event":{`...)
 		about = about[len(`",`):]
 	}

@@ -39,14 +39,15 @@ type Config struct {
 
 // Codec is an agent.Encoder. It is safe for concurrent use.
 type Codec struct {
-	reader fields.Reader
-	action action
-	raw    bool
+	reader  fields.Reader
+	threats fields.Memo // what appendThreat appended for the forms and bytes that reader saw
+	action  action
+	raw     bool
 
 	between []byte                                     // the end of the action and the beginning of the document, with blanks for its time
 	known   [len(words) - 1][agent.Critical + 1][]byte // described in full
 	unknown []byte                                     // described up to the type
-	app     []byte                                     // ,"app":
+	app     []byte                                     // },"app":
 	repairs *fields.Repairs
 }
 
@@ -86,7 +87,7 @@ func New(c Config) (*Codec, error) {
 	if !k.raw {
 		k.between = append(k.between, head+blanks+afterTime...)
 	}
-	k.app = append(fields.AppendString([]byte(","), []byte(c.App)), ':')
+	k.app = append(fields.AppendString([]byte("},"), []byte(c.App)), ':')
 	k.unknown = describe(len(words)-1, c.App, "", agent.Unset)
 	for w := range k.known {
 		for s := range k.known[w] {
@@ -98,8 +99,8 @@ func New(c Config) (*Codec, error) {
 
 // Encode appends the action and the document of e, each ended by a line feed. It never fails.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
-	dst, own, quote := c.action.append(dst, e)
-	if quote {
+	dst, l := c.action.append(dst, e)
+	if l.quote {
 		dst = append(dst, c.between...)
 	} else {
 		dst = append(dst, bytes.TrimPrefix(c.between[len(`"`):], []byte(","))...) // what follows is the first member
@@ -107,7 +108,7 @@ func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	if c.raw {
 		return appendRaw(dst, e), nil
 	}
-	return c.appendDocument(dst, e, own), nil
+	return c.appendDocument(dst, e, l), nil
 }
 
 // appendRaw appends the body, with @timestamp as its first member unless it has one.
@@ -115,9 +116,13 @@ func appendRaw(dst []byte, e *agent.Event) []byte {
 	if hasTimestamp(e.Body) {
 		return append(append(dst, e.Body...), '\n')
 	}
-	dst = append(dst, `{"@timestamp":"`...)
-	dst = append(fields.AppendISO(dst, e.Time), '"')
-	members := bytes.TrimLeft(e.Body[bytes.IndexByte(e.Body, '{')+1:], " \t")
+	n := len(dst)
+	dst = append(dst, head+blanks+`"`...)
+	fields.PutISO((*[fields.SizeISO]byte)(dst[n+len(head):]), e.Time)
+	members := e.Body[bytes.IndexByte(e.Body, '{')+1:]
+	for len(members) > 0 && (members[0] == ' ' || members[0] == '\t') {
+		members = members[1:]
+	}
 	if len(members) > 0 && members[0] != '}' {
 		dst = append(dst, ',')
 	}
@@ -126,8 +131,9 @@ func appendRaw(dst []byte, e *agent.Event) []byte {
 
 // hasTimestamp reports whether the object has a member @timestamp.
 func hasTimestamp(body []byte) (found bool) {
-	// An escape of ASCII begins with \u00. Without one the name can only stand there in plain text.
-	if !bytes.Contains(body, []byte("@timestamp")) && !bytes.Contains(body, []byte(`\u00`)) {
+	// An escape of ASCII begins with \u00. Without one the name can only stand
+	// there in plain text. A single byte is found much faster than a word, and most events have neither.
+	if !contains(body, '@', "@timestamp") && !contains(body, '\\', `\u00`) {
 		return false
 	}
 	json.Walk(body, func(key, _ []byte) bool {
@@ -135,4 +141,10 @@ func hasTimestamp(body []byte) (found bool) {
 		return !found
 	})
 	return found
+}
+
+// contains reports whether body has text, which begins with first.
+func contains(body []byte, first byte, text string) bool {
+	i := bytes.IndexByte(body, first)
+	return i >= 0 && bytes.Contains(body[i:], []byte(text))
 }

@@ -95,11 +95,37 @@ func unique(d *json.Decoder) error {
 	return err
 }
 
-func check(t interface{ Fatalf(string, ...any) }, c *Codec, p vectors.Parts) {
+// A seasoned codec has encoded other events before.
+type seasoned struct {
+	*Codec
+	config Config
+}
+
+func season(t interface{ Fatalf(string, ...any) }, config Config) seasoned {
+	c, err := New(config)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return seasoned{c, config}
+}
+
+// fresh is what e becomes where no other event came before.
+func (c seasoned) fresh(t interface{ Fatalf(string, ...any) }, e *agent.Event) []byte {
+	out, err := season(t, c.config).Encode(nil, e)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return out
+}
+
+func check(t interface{ Fatalf(string, ...any) }, c seasoned, p vectors.Parts) {
 	e := p.Event()
 	out, err := c.Encode(nil, e)
 	if err != nil {
 		t.Fatalf("%v", err)
+	}
+	if unbiased := c.fresh(t, e); !bytes.Equal(out, unbiased) {
+		t.Fatalf("%s, but %s had no event come before", out, unbiased)
 	}
 	action, d, _ := parse(t, out)
 	if id, ok := action["create"]["_id"]; p.ID != "" && len(p.ID) <= MaxID && id != p.ID || len(id) > MaxID || ok != (p.ID != "") {
@@ -147,18 +173,12 @@ func check(t interface{ Fatalf(string, ...any) }, c *Codec, p vectors.Parts) {
 }
 
 func TestDocumentsAreReadAsTheyWereMeant(t *testing.T) {
-	c, err := New(Config{App: "zerotrust", Index: "zt-{event_type}"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := season(t, Config{App: "zerotrust", Index: "zt-{event_type}"})
 	rapid.Check(t, func(t *rapid.T) { check(t, c, vectors.Draw(t)) })
 }
 
 func FuzzEncode(f *testing.F) {
-	c, err := New(Config{App: "zerotrust", Index: "zt-{event_type}-%Y.%m.%d", Pipeline: "p", Routing: "{source}"})
-	if err != nil {
-		f.Fatal(err)
-	}
+	c := season(f, Config{App: "zerotrust", Index: "zt-{event_type}-%Y.%m.%d", Pipeline: "p", Routing: "{source}"})
 	f.Add("ANO-1", "anomaly", "DEV-1", "Title", "T1110.001", "high")
 	f.Add("\"},{", "../x\n", "\xff", "\x00\u2028", ".T", "\\")
 	f.Fuzz(func(t *testing.T, id, typ, source, title, technique, level string) {
@@ -166,12 +186,9 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// FuzzMitre shows that no form of mitre_attack makes a document that is no JSON.
+// FuzzMitre shows that no form of mitre_attack makes a document that is no JSON, and that none is taken for another.
 func FuzzMitre(f *testing.F) {
-	c, err := New(Config{App: "zerotrust"})
-	if err != nil {
-		f.Fatal(err)
-	}
+	c := season(f, Config{App: "zerotrust"})
 	f.Add([]byte(`[{"tactic":["TA0001",{"id":"TA0002","name":"x"}],"tactic_name":["a",null,1],"technique":"T1110.001","sub_technique":["T1110.002"]}]`))
 	f.Add([]byte(`{"tactic":{"id":[]},"technique":[[],{},true,1e3],"technique_name":"n"}`))
 	f.Fuzz(func(t *testing.T, mitre []byte) {
@@ -179,19 +196,21 @@ func FuzzMitre(f *testing.F) {
 		if !json.Valid(body) || bytes.ContainsAny(body, "\n\r") || unique(json.NewDecoder(bytes.NewReader(body))) != nil {
 			return
 		}
-		out, err := c.Encode(nil, &agent.Event{Body: body})
-		if err != nil {
-			t.Fatal(err)
+		for range 2 {
+			out, err := c.Encode(nil, &agent.Event{Body: body})
+			if err != nil {
+				t.Fatal(err)
+			}
+			parse(t, out)
+			if fresh := c.fresh(t, &agent.Event{Body: body}); !bytes.Equal(out, fresh) {
+				t.Fatalf("%s, but %s had no event come before", out, fresh)
+			}
 		}
-		parse(t, out)
 	})
 }
 
 func TestFormsOfAttack(t *testing.T) {
-	c, err := New(Config{App: "zerotrust"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := season(t, Config{App: "zerotrust"})
 	for mitre, want := range map[string]string{
 		`{"tactic":"TA0006"}`:              `"tactic":{"id":["TA0006"]}`,
 		`{"technique_name":"Brute Force"}`: `"technique":{"name":["Brute Force"]}`,
@@ -200,9 +219,12 @@ func TestFormsOfAttack(t *testing.T) {
 		`{"tactic":7,"technique":"x.1"}`: `"tactic":{"id":["7"]},"technique":{"id":["x.1"]}`,
 		`"T1110"`:                        ``, `[]`: ``, `{"tactic":[null,[],{}]}`: ``, `{"other":1}`: ``,
 	} {
-		out, err := c.Encode(nil, &agent.Event{Body: []byte(`{"mitre_attack":` + mitre + `}`)})
-		if err != nil {
-			t.Fatal(err)
+		e := &agent.Event{Body: []byte(`{"mitre_attack":` + mitre + `}`)}
+		out := c.fresh(t, e)
+		for range 3 {
+			if known, err := c.Encode(nil, e); err != nil || !bytes.Equal(known, out) {
+				t.Errorf("%v: %s, but %s had no event come before", err, known, out)
+			}
 		}
 		parse(t, out)
 		if want != "" {
@@ -241,5 +263,19 @@ func TestRiskOfTheHost(t *testing.T) {
 	}
 	if n := r.Count(fields.NotNumber); n != 6 {
 		t.Errorf("%d numbers left out", n)
+	}
+}
+
+// The same bytes say something else where another key stands before them.
+func TestAttacksOfTheSameBytesAreToldApart(t *testing.T) {
+	c := season(t, Config{App: "zerotrust"})
+	for range 100 {
+		for _, first := range []string{"tactic", "tactic_name", "sub_technique", "technique_name"} {
+			e := &agent.Event{Body: []byte(`{"mitre_attack":{"` + first + `":"T1","technique":"T2"}}`)}
+			out, err := c.Encode(nil, e)
+			if fresh := c.fresh(t, e); err != nil || !bytes.Equal(out, fresh) {
+				t.Fatalf("%v: %s, but %s had no event come before", err, out, fresh)
+			}
+		}
 	}
 }

@@ -7,12 +7,33 @@ import (
 	"github.com/adrian207/siemd/codecs/json"
 )
 
-// appendThreat appends the fields of ATT&CK behind an object that is still open, and leaves its own open. ECS wants arrays, even for one
-// value, and the parent of a sub-technique beside it.
-func appendThreat(dst []byte, m *fields.Mitre) []byte {
-	if labels, ok := m.Simple(); ok && parent(labels[fields.Techniques].ID) == nil {
-		return appendSimple(dst, &labels[fields.Tactics], &labels[fields.Techniques], &labels[fields.SubTechniques])
+// appendThreat appends the fields of ATT&CK, if the event names any, behind an
+// object that is still open, and leaves its own open. Events name few
+// techniques again and again, so that they are mostly there already.
+func (c *Codec) appendThreat(dst []byte, f *fields.Fields) []byte {
+	form, raw := f.Attack()
+	if form != 0 {
+		if raw == nil {
+			return dst
+		}
+		if known := c.threats.Find(form, raw); known != "" {
+			return append(dst, known...)
+		}
 	}
+	mitre, ok := f.Mitre()
+	if !ok {
+		return dst
+	}
+	before := len(dst)
+	if dst = appendAttack(dst, mitre); form != 0 {
+		c.threats.Keep(form, raw, dst[before:])
+	}
+	return dst
+}
+
+// appendAttack does the work of appendThreat. ECS wants arrays, even for one
+// value, and the parent of a sub-technique beside it.
+func appendAttack(dst []byte, m *fields.Mitre) []byte {
 	before := len(dst)
 	dst = append(dst, threat...)
 	empty := len(dst)
@@ -54,41 +75,6 @@ func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
 }
 
 const threat = `},"threat":{"framework":"MITRE ATT&CK"`
-
-// appendSimple is appendThreat for one tactic and one technique, which is what
-// events have nearly always.
-func appendSimple(dst []byte, tactic, technique, sub *fields.Label) []byte {
-	dst = append(dst, threat...)
-	if !tactic.IsZero() {
-		dst = append(appendLabel(append(dst, `,"tactic":{`...), tactic), '}')
-	}
-	if !technique.IsZero() || !sub.IsZero() {
-		dst = appendLabel(append(dst, `,"technique":{`...), technique)
-		if !sub.IsZero() {
-			dst = append(comma(dst), `"subtechnique":{`...)
-			dst = append(appendLabel(dst, sub), '}')
-		}
-		dst = append(dst, '}')
-	}
-	return dst
-}
-
-// appendLabel appends an id and a name as arrays of one.
-func appendLabel(dst []byte, l *fields.Label) []byte {
-	if l.ID != nil {
-		dst = append(dst, `"id":[`...)
-		dst = append(l.ID.AppendJSON(dst), ']')
-		if l.Name == nil {
-			return dst
-		}
-		dst = append(dst, ',')
-	}
-	if l.Name != nil {
-		dst = append(dst, `"name":[`...)
-		dst = append(l.Name.AppendJSON(dst), ']')
-	}
-	return dst
-}
 
 // parent is the technique, without the closing quote, of a sub-technique such
 // as "T1110.001", and nil for anything else.

@@ -43,8 +43,9 @@ func KindOf(eventType []byte) Kind {
 type Fields struct {
 	Kind Kind
 
-	body []byte
-	at   [names]span
+	body  []byte
+	at    [names]span
+	known *shape // as which a Reader read it, or nil
 }
 
 // A span is where a value stands in the body; its end is 0 if it does not.

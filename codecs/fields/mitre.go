@@ -12,9 +12,6 @@ type Label struct {
 	ID, Name Value
 }
 
-// IsZero reports whether the label says nothing.
-func (l Label) IsZero() bool { return l.ID == nil && l.Name == nil }
-
 // Mitre is what the event names of ATT&CK; ok is false if that is nothing.
 func (f *Fields) Mitre() (m *Mitre, ok bool) {
 	ok = (*Mitre)(f).list() != nil
@@ -22,6 +19,20 @@ func (f *Fields) Mitre() (m *Mitre, ok bool) {
 		ok = f.at[n].end > 0 && f.Get(n) != nil
 	}
 	return (*Mitre)(f), ok
+}
+
+// Attack is the part of the body that Mitre reads, nil if there is none, and
+// the number of the form by which the Reader knew the event: what two events of one Reader with the
+// same form and the same bytes there name of ATT&CK is the same. form is 0 if the event had no form that was known.
+func (f *Fields) Attack() (form uint64, raw []byte) {
+	s := f.known
+	if s == nil {
+		return 0, nil
+	}
+	if s.firstAttack == unmapped {
+		return s.form, nil
+	}
+	return s.form, f.body[f.at[s.firstAttack].start:f.at[s.lastAttack].end]
 }
 
 // list is mitre_attack, if it is an array.
@@ -40,8 +51,6 @@ const (
 	Tactics Part = iota
 	Techniques
 	SubTechniques
-
-	parts
 )
 
 // Each calls f for each tactic, technique or sub-technique, in order. A
@@ -61,32 +70,23 @@ func (m *Mitre) Each(p Part, f func(Label)) {
 	})
 }
 
-// Simple are the labels of each Part if there is at most one, given in the simplest way.
-func (m *Mitre) Simple() (labels [parts]Label, ok bool) {
-	if m.list() != nil {
-		return labels, false
-	}
-	for p := range labels {
-		l := &labels[p]
-		if l.ID, l.Name = m.part(Part(p)); isComposite(l.ID) || isComposite(l.Name) {
-			return labels, false
-		}
-	}
-	return labels, true
-}
-
 func isComposite(v Value) bool { return v != nil && (v[0] == '{' || v[0] == '[') }
 
 // Single is the value whose text AppendText would give, if it takes no list to make it.
 func (m *Mitre) Single(p Part) (v Value, ok bool) {
-	all, ok := m.Simple()
-	if sub := all[SubTechniques]; !ok || p == Techniques && !sub.IsZero() {
+	id, name := m.part(p)
+	if isComposite(id) || isComposite(name) || m.list() != nil {
 		return nil, false
 	}
-	if l := all[p]; l.ID != nil {
-		return l.ID, true
+	if p == Techniques {
+		if sub, subName := m.part(SubTechniques); sub != nil || subName != nil {
+			return nil, false
+		}
 	}
-	return all[p].Name, true
+	if id != nil {
+		return id, true
+	}
+	return name, true
 }
 
 func (m *Mitre) part(p Part) (id, name Value) {

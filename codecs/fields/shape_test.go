@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,9 +65,32 @@ func TestEventsOfOneShape(t *testing.T) {
 	for _, p := range pairs {
 		for _, p := range [][2]string{p, {p[1], p[0]}} {
 			var r fields.Reader
-			check(t, &r, "anomaly", p[0])
-			check(t, &r, "anomaly", p[1])
-			check(t, &r, "anomaly", p[0])
+			for _, i := range []int{0, 1, 0, 0, 1, 1} {
+				check(t, &r, "anomaly", p[i])
+			}
+		}
+	}
+}
+
+// Values that never changed are parts of the texts around them, until they do.
+func TestValuesThatChangeAfterAWhile(t *testing.T) {
+	const form = `{"event_id":"%d","title":"%s","x":%d,"anomaly":{"type":"%s","score":%s},"description":"%s","mitre_attack":{"tactic":%s,"technique":"%s"}}`
+	usual := []any{0, "a title", 7, "network", "0.5", "described", `"TA1"`, "T1"}
+	for change := range usual {
+		var r fields.Reader
+		for n := range 20 {
+			usual[0] = n
+			check(t, &r, "anomaly", fmt.Sprintf(form, usual...))
+		}
+		for _, other := range []any{"", 0, "null", `"TA2"`, "TA2", "network", 123456, `["TA3","TA4"]`, `{"id":"TA5"}`, "1e5", "-"} {
+			now := slices.Clone(usual)
+			now[change] = other
+			for range 3 {
+				if body := fmt.Sprintf(form, now...); json.Valid([]byte(body)) {
+					check(t, &r, "anomaly", body)
+				}
+				check(t, &r, "anomaly", fmt.Sprintf(form, usual...))
+			}
 		}
 	}
 }
@@ -146,19 +170,24 @@ func TestAReaderIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// FuzzShape reads an event with the shape of another one.
+// FuzzShape reads an event with the shape of two others, which may be the same.
 func FuzzShape(f *testing.F) {
 	for _, p := range pairs {
-		f.Add([]byte(p[0]), []byte(p[1]))
+		f.Add([]byte(p[0]), []byte(p[0]), []byte(p[1]))
+		f.Add([]byte(p[0]), []byte(p[1]), []byte(p[1]))
 	}
-	f.Add(vectors.Sample(), vectors.Sample())
-	f.Fuzz(func(t *testing.T, learnt, body []byte) {
-		if !json.Valid(learnt) {
+	f.Add(vectors.Sample(), vectors.Sample(), vectors.Sample())
+	f.Add(vectors.Samples(f)[0].Body, vectors.Samples(f)[1].Body, vectors.Sample())
+	f.Fuzz(func(t *testing.T, learnt, loosened, body []byte) {
+		if !json.Valid(learnt) || !json.Valid(loosened) {
 			return // the log has no such events, and what comes of them is not defined
 		}
 		var r fields.Reader
 		check(t, &r, "", string(learnt))
+		check(t, &r, "", string(loosened))
 		if json.Valid(body) {
+			check(t, &r, "", string(body))
+			check(t, &r, "", string(learnt))
 			check(t, &r, "", string(body))
 			return
 		}

@@ -56,6 +56,9 @@ type Template struct {
 	alphabet *Alphabet
 	repairs  *fields.Repairs
 	dated    bool
+
+	uses  [hour + 1]bool // the verbs of parts
+	known fields.Memo    // names by what they were made of
 }
 
 // Parse reads a template. It may hold {event_type}, {source}, {severity} and
@@ -93,7 +96,7 @@ func Parse(text, fallback string, a *Alphabet, repairs *fields.Repairs) (*Templa
 				return nil, fmt.Errorf("%s needs fixed text before it, so that an event cannot choose any name it likes", rest[:size])
 			}
 		}
-		t.parts = append(t.parts, p)
+		t.parts, t.uses[p.verb] = append(t.parts, p), true
 		rest = rest[size:]
 	}
 	if text == "" {
@@ -152,10 +155,38 @@ func (t *Template) Fixed() (name []byte, ok bool) {
 // quotes, and reports whether it is of e's own values: false means the default
 // name, which the codec tells the target beside the event.
 func (t *Template) AppendJSON(dst []byte, e *agent.Event) (name []byte, own bool) {
+	var when int64
+	if t.dated {
+		when = t.when(e)
+	}
+	if t.uses[source] || t.uses[input] {
+		return t.append(dst, e, when) // there may be any number of them
+	}
+	number, key := uint64(when)/perHour, []byte(nil)
+	if t.uses[severity] {
+		number = number<<8 | uint64(e.Severity)
+	}
+	if t.uses[eventType] {
+		key = e.Type
+	}
+	if name := t.known.Find(number, key); name != "" {
+		return append(dst, name...), true
+	}
+	start := len(dst)
+	if dst, own = t.append(dst, e, when); own {
+		t.known.Keep(number, key, dst[start:])
+	}
+	return dst, own
+}
+
+const perHour = 3600 * 1_000_000_000
+
+// append does the work of AppendJSON.
+func (t *Template) append(dst []byte, e *agent.Event, when int64) (name []byte, own bool) {
 	start := len(dst)
 	var y, m, d, h int64
 	if t.dated {
-		y, m, d, h = fields.Date(t.when(e))
+		y, m, d, h = fields.Date(when)
 	}
 	for i := range t.parts {
 		p := &t.parts[i]

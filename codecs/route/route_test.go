@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -68,6 +69,39 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A template that has made names before makes the same as one that has not.
+func TestNamesAreThoseOfTheirEvents(t *testing.T) {
+	for _, text := range []string{"zt-%H", "zt-%Y.%m.%d", "zt-{severity}-%d", "zt-{event_type}", "zt-{event_type}-{severity}-%Y.%m.%d.%H", "zt-{input}-%d", "zt-{source}-{event_type}"} {
+		for _, a := range []*Alphabet{ElasticIndex, Text} {
+			var counted, want fields.Repairs
+			seasoned, err := Parse(text, "", a, &counted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range 5000 {
+				e := &agent.Event{
+					Type: []byte([]string{"", "anomaly", "ALERT", "alert", "a/b", "event"}[n%6]), Source: []byte([]string{"a", "b"}[n/2%2]),
+					Input: []string{"c", "d"}[n/4%2], Severity: agent.Severity(n / 6 % 6), Time: int64(n/3) * 599e9,
+				}
+				e.Received = e.Time + int64(n%3)*20*24*3600e9
+				fresh, err := Parse(text, "", a, &want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, own := seasoned.AppendJSON([]byte("."), e)
+				if want, whose := fresh.AppendJSON([]byte("."), e); !bytes.Equal(got, want) || own != whose {
+					t.Fatalf("%s: %s, %v, but %s, %v where no event came before", text, got, own, want, whose)
+				}
+			}
+			for _, r := range fields.Reasons() {
+				if counted.Count(r) != want.Count(r) {
+					t.Errorf("%s: %s counted %d times, want %d", text, r, counted.Count(r), want.Count(r))
+				}
+			}
+		}
+	}
+}
+
 func TestFixed(t *testing.T) {
 	for template, want := range map[string]string{"": "", "a": "a", "a%Y": "-", "a{source}": "-"} {
 		tmpl, err := Parse(template, "", ElasticIndex, nil)
@@ -116,12 +150,24 @@ func TestRefusedTemplates(t *testing.T) {
 func FuzzConfinement(f *testing.F) {
 	f.Add("anomaly", "DEV-1", int64(0), int64(0))
 	f.Add("../../x", "a/b", int64(-1), int64(1))
-	tmpl, err := Parse("zt-{event_type}-{source}-%Y.%m.%d", "", ElasticIndex, nil)
-	if err != nil {
-		f.Fatal(err)
+	parse := func(text string) *Template {
+		tmpl, err := Parse(text, "", ElasticIndex, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return tmpl
 	}
+	tmpl := parse("zt-{event_type}-{source}-%Y.%m.%d")
+	const repeated = "zt-{event_type}-{severity}-%Y.%m.%d.%H"
+	seasoned := parse(repeated)
 	f.Fuzz(func(t *testing.T, eventType, source string, at, received int64) {
-		e := &agent.Event{Type: []byte(eventType), Source: []byte(source), Time: at, Received: received}
+		e := &agent.Event{Type: []byte(eventType), Source: []byte(source), Severity: agent.Severity(len(source) % 6), Time: at, Received: received}
+		for range 2 {
+			got, own := seasoned.AppendJSON(nil, e)
+			if want, whose := parse(repeated).AppendJSON(nil, e); !bytes.Equal(got, want) || own != whose {
+				t.Errorf("%q, %v, but %q, %v where no event came before", got, own, want, whose)
+			}
+		}
 		got := render(t, tmpl, e)
 		if err := ElasticIndex.check(got); err != nil || got != "zt" && !strings.HasPrefix(got, "zt-") || strings.Trim(got, ElasticIndex.values) != "" {
 			t.Errorf("%q of %q and %q: %v", got, eventType, source, err)

@@ -47,15 +47,17 @@ func codecs(tb testing.TB) []codec {
 	}
 	header := rfc5424.HeaderConfig{Facility: 16, App: vectors.App, Host: vectors.Host}
 	h, err := hec.New(hec.Config{App: vectors.App, Host: vectors.Host, Index: vectors.App, Sourcetype: "_json"})
-	e, err2 := ecs.New(ecs.Config{App: vectors.App, Index: "zerotrust-events"})
+	e, err2 := ecs.New(ecs.Config{App: vectors.App, Index: "zerotrust-%Y.%m.%d"})
 	s, err3 := rfc5424.New(rfc5424.Config{HeaderConfig: header})
 	c, err4 := cef.New(cef.Config{HeaderConfig: header, Vendor: vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version})
 	l, err5 := leef.New(leef.Config{HeaderConfig: header, Vendor: vectors.Vendor, Product: vectors.Product, ProductVersion: vectors.Version})
+	r, err6 := ecs.New(ecs.Config{App: vectors.App, Index: "zerotrust-%Y.%m.%d", Schema: "raw"})
 	return []codec{
 		{"fields", &reader{}, 0},
 		{"json", raw.Codec{}, 250},
 		{"hec", must(h, err), 250},
 		{"ecs", must(e, err2), 250},
+		{"ecs-raw", must(r, err6), 250},
 		{"rfc5424", must(s, err3), 800},
 		{"cef", must(c, err4), 1200},
 		{"leef", must(l, err5), 1200},
@@ -74,10 +76,10 @@ func mixed(tb testing.TB) []*agent.Event {
 }
 
 // BenchmarkCodecs prints one table: nanoseconds of processor time for an
-// event of 423 bytes, always the same, and for one of many different ones; the
+// event of 423 bytes like those before it, and for one of many different ones; the
 // best and the middle of many short rounds, so that what else the machine does counts little.
 func BenchmarkCodecs(b *testing.B) {
-	one := slices.Repeat([]*agent.Event{vectors.Event(b, vectors.Sample())}, 200)
+	one := slices.Repeat(vectors.Samples(b), 4)
 	many := mixed(b)
 	fmt.Printf("\n%-8s %9s %9s %9s %7s %7s %11s %9s\n", "codec", "best ns", "median ns", "goal ns", "allocs", "bytes", "mixed, best", "median")
 	for _, c := range codecs(b) {
