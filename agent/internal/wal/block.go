@@ -236,8 +236,9 @@ func (w *eventWalk) runs(raw []byte) error {
 			return errBadEvent
 		}
 		name := w.h.inputs[input]
+		e = agent.Event{Input: name}
 		for range count {
-			e = agent.Event{Seq: w.seq, Input: name}
+			e.Seq, e.Wire = w.seq, nil
 			var err error
 			if src, err = decodeEvent(src, &e, base); err != nil {
 				return err

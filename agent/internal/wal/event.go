@@ -15,7 +15,8 @@ const (
 	idInBody     = 0x08
 	typeInBody   = 0x10
 	sourceInBody = 0x20
-	knownBits    = severityBits | idInBody | typeInBody | sourceInBody
+	inBody       = idInBody | typeInBody | sourceInBody
+	knownBits    = severityBits | inBody
 )
 
 var errBadEvent = errors.New("a stored event does not decode")
@@ -30,8 +31,8 @@ func appendEvent(dst []byte, e *agent.Event, base int64) []byte {
 	at := len(dst)
 	dst = slices.Grow(dst, maxEventHead+len(e.ID)+len(e.Type)+len(e.Source)+len(e.Body))
 	b := dst[:cap(dst)]
-	i := putVarint(b, at+1, e.Time-base)
-	i = putVarint(b, i, e.Received-base)
+	i := putUvarint(b, at+1, zigzag(e.Time-base))
+	i = putUvarint(b, i, zigzag(e.Received-base))
 	i = putUvarint(b, i, uint64(len(e.Body)))
 	flags := byte(e.Severity) & severityBits
 	if i = putPart(b, i, e.ID, e.Body); i < 0 {
@@ -70,8 +71,6 @@ func putUvarint(b []byte, i int, v uint64) int {
 	return i + 1
 }
 
-func putVarint(b []byte, i int, v int64) int { return putUvarint(b, i, uint64(v)<<1^uint64(v>>63)) }
-
 // within reports where in body part lies, if it is a part of the same memory.
 func within(part, body []byte) (int, bool) {
 	if len(part) == 0 || len(part) > len(body) {
@@ -84,47 +83,87 @@ func within(part, body []byte) (int, bool) {
 	return int(p - b), true
 }
 
-// decodeEvent fills e from the front of src and returns the rest. e's byte
-// fields are views into src.
+// decodeEvent fills e, but for Seq, Input and Wire, from the front of src and
+// returns the rest. e's byte fields are views into src.
 func decodeEvent(src []byte, e *agent.Event, base int64) ([]byte, error) {
 	if len(src) == 0 || src[0]&^knownBits != 0 {
 		return nil, errBadEvent
 	}
 	flags := src[0]
-	d := decoder{b: src[1:]}
-	when := base + d.varint()
-	received := base + d.varint()
-	size := d.uvarint()
-	// A part within the body is known by its place until the body is reached.
-	var at [3]uint64
-	var length [3]uint64
-	var part [3][]byte
-	for i, flag := range [3]byte{idInBody, typeInBody, sourceInBody} {
-		if flags&flag != 0 {
-			at[i] = d.uvarint()
-			length[i] = d.uvarint()
-		} else {
-			part[i] = d.bytes(d.uvarint())
+	var v [9]uint64   // both times, the size of the body, and of each part offset and length
+	var own [3][]byte // the parts that are not in the body
+	i := 1
+	if flags&inBody == inBody { // most are so
+		i = uvarints(src, i, v[:])
+	} else {
+		i = uvarints(src, i, v[:3])
+		for k := range own {
+			at := v[3+2*k : 5+2*k]
+			if flags&(idInBody<<k) != 0 {
+				i = uvarints(src, i, at)
+			} else if i = uvarints(src, i, at[1:]); i >= 0 && at[1] <= uint64(len(src)-i) {
+				end := i + int(at[1])
+				own[k], i = src[i:end:end], end
+			} else {
+				return nil, errBadEvent
+			}
 		}
 	}
-	body := d.bytes(size)
-	if d.bad {
+	if i < 0 || v[2] > uint64(len(src)-i) {
 		return nil, errBadEvent
 	}
-	for i, flag := range [3]byte{idInBody, typeInBody, sourceInBody} {
-		if flags&flag == 0 {
-			continue
-		}
-		if at[i] > uint64(len(body)) || length[i] > uint64(len(body))-at[i] {
-			return nil, errBadEvent
-		}
-		end := at[i] + length[i]
-		part[i] = body[at[i]:end:end]
+	end := i + int(v[2])
+	body := src[i:end:end]
+	e.Time, e.Received, e.Severity, e.Body = base+unzigzag(v[0]), base+unzigzag(v[1]), agent.Severity(flags&severityBits), body
+	e.ID, e.Type, e.Source = own[0], own[1], own[2]
+	ok := true
+	if flags&idInBody != 0 {
+		e.ID, ok = cut(body, v[3], v[4], ok)
 	}
-	e.Time, e.Received, e.Severity = when, received, agent.Severity(flags&severityBits)
-	e.ID, e.Type, e.Source, e.Body = part[0], part[1], part[2], body
-	return d.b, nil
+	if flags&typeInBody != 0 {
+		e.Type, ok = cut(body, v[5], v[6], ok)
+	}
+	if flags&sourceInBody != 0 {
+		e.Source, ok = cut(body, v[7], v[8], ok)
+	}
+	if !ok {
+		return nil, errBadEvent
+	}
+	return src[end:], nil
 }
+
+// cut is n bytes of b from at on, and ok, or false if there are not as many.
+func cut(b []byte, at, n uint64, ok bool) ([]byte, bool) {
+	if at > uint64(len(b)) || n > uint64(len(b))-at {
+		return nil, false
+	}
+	return b[at : at+n : at+n], ok
+}
+
+// uvarints fills dst with the varints from b[i] on, and gives their end, or -1
+// if there are not as many. i may be -1.
+func uvarints(b []byte, i int, dst []uint64) int {
+	for k := range dst {
+		v, shift := uint64(0), 0
+		for {
+			if uint(i) >= uint(len(b)) || shift > 63 {
+				return -1
+			}
+			c := b[i]
+			i++
+			v |= uint64(c&0x7f) << shift
+			if c < 0x80 {
+				break
+			}
+			shift += 7
+		}
+		dst[k] = v
+	}
+	return i
+}
+
+func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
 // A decoder takes values off the front of b. After a value that is not there
 // it is bad, and gives zeros.
@@ -148,10 +187,7 @@ func (d *decoder) uvarint() uint64 {
 	return v
 }
 
-func (d *decoder) varint() int64 {
-	v := d.uvarint()
-	return int64(v>>1) ^ -int64(v&1)
-}
+func (d *decoder) varint() int64 { return unzigzag(d.uvarint()) }
 
 func (d *decoder) bytes(n uint64) []byte {
 	if n > uint64(len(d.b)) {
