@@ -57,7 +57,7 @@ func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
 	smallDisk(t, state, 24<<20)
-	b := &bench{dir: dir, ingest: freeAddr(t), client: socketClient(filepath.Join(state, "siemd.sock"))}
+	b := &bench{dir: dir, ingest: plugintest.FreeAddr(t), client: socketClient(filepath.Join(state, "siemd.sock"))}
 	writeFile(t, b.conf(), fmt.Sprintf(`data_dir: %s
 api: {listen: []}
 wal: {min_free: 0%%}

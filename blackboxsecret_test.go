@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // An echo is a receiver that repeats in its answers, in every encoding, what it was told in confidence.
@@ -107,8 +109,8 @@ func TestSecretsStaySecret(t *testing.T) {
 		writeFile(t, path, secret(slot)+"\n")
 		return `"${file:` + path + `}"`
 	}
-	b := &bench{dir: dir, ingest: freeAddr(t), client: socketClient(filepath.Join(dir, "state", "siemd.sock"))}
-	apiAddr := freeAddr(t)
+	b := &bench{dir: dir, ingest: plugintest.FreeAddr(t), client: socketClient(filepath.Join(dir, "state", "siemd.sock"))}
+	apiAddr := plugintest.FreeAddr(t)
 	address := strings.TrimPrefix(e.URL, "http://")
 	retry := "batch: {max_wait: 10ms}, retry: {initial: 5ms, max: 20ms}"
 	var conf strings.Builder

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // An ingest is a siemd that takes events over HTTP and writes them to a file.
@@ -26,7 +28,7 @@ type ingest struct {
 func startIngest(t *testing.T, keys string) *ingest {
 	t.Helper()
 	dir := t.TempDir()
-	in := &ingest{T: t, conf: filepath.Join(dir, "siemd.yaml"), out: filepath.Join(dir, "out.jsonl"), addr: freeAddr(t)}
+	in := &ingest{T: t, conf: filepath.Join(dir, "siemd.yaml"), out: filepath.Join(dir, "out.jsonl"), addr: plugintest.FreeAddr(t)}
 	if !strings.Contains(keys, "tokens:") {
 		keys = ", tokens: [T0K, OLD]" + keys
 	}
@@ -237,7 +239,7 @@ ruleset(name="out") { action(type="omhttp" server="127.0.0.1" serverport="%s" us
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, from, err := net.SplitHostPort(freeAddr(t))
+			_, from, err := net.SplitHostPort(plugintest.FreeAddr(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ func TestCurlExamples(t *testing.T) {
 	ca := filepath.Join(dir, "ca.pem")
 	writeFile(t, ca, string(splunk.CA())+string(elastic.CA()))
 	t.Setenv("SSL_CERT_FILE", ca)
-	addr := freeAddr(t)
+	addr := plugintest.FreeAddr(t)
 	conf := filepath.Join(dir, "siemd.yaml")
 	writeFile(t, conf, fmt.Sprintf("data_dir: %s/state\napi: {listen: [%q], allowed_destinations: [public, private, loopback]}\noutputs: {}\n", dir, addr))
 	d := startDaemon(t, conf, nil)

@@ -42,7 +42,7 @@ func generate(seed uint64, prefix string, n int) (lines []byte, ids []string) {
 func TestThreeInputsFourOutputsExactlyOnce(t *testing.T) {
 	dir := t.TempDir()
 	rs, outputs := fourReceivers(t)
-	addr := freeAddr(t)
+	addr := plugintest.FreeAddr(t)
 	conf := filepath.Join(dir, "siemd.yaml")
 	writeFile(t, conf, fmt.Sprintf(`data_dir: %[1]s/state
 api: {listen: []}
@@ -100,7 +100,7 @@ func TestKilledFiveTimesNothingIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	rs, outputs := fourReceivers(t)
 	conf := filepath.Join(dir, "siemd.yaml")
-	addr := freeAddr(t)
+	addr := plugintest.FreeAddr(t)
 	writeFile(t, conf, fmt.Sprintf(`data_dir: %[1]s/state
 api: {listen: []}
 inputs:

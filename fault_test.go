@@ -70,7 +70,7 @@ func startBench(t testing.TB, more string) *bench {
 // startBenchAPI is startBench with an api section; more may begin with further inputs.
 func startBenchAPI(t testing.TB, api, more string) *bench {
 	t.Helper()
-	b := &bench{dir: t.TempDir(), ingest: freeAddr(t)}
+	b := &bench{dir: t.TempDir(), ingest: plugintest.FreeAddr(t)}
 	b.client = socketClient(filepath.Join(b.dir, "state", "siemd.sock"))
 	writeFile(t, b.conf(), fmt.Sprintf("data_dir: %s/state\napi: %s\ninputs:\n  ingest: {type: http, listen: %q}\n%s", b.dir, api, b.ingest, more))
 	b.daemon = startDaemon(t, b.conf(), nil)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // inputStatus is what `siemd status --files --json` says of one input.
@@ -95,7 +97,7 @@ inputs: {apps: {type: tail, paths: ["%[1]s/*.log"]}}
 // The same words in two requests are two events, and have to be two for a receiver that removes repeats by their id.
 func TestRequestsOfTheSameWordsAreEventsOfTheirOwn(t *testing.T) {
 	dir := t.TempDir()
-	conf, at := filepath.Join(dir, "siemd.yaml"), freeAddr(t)
+	conf, at := filepath.Join(dir, "siemd.yaml"), plugintest.FreeAddr(t)
 	writeFile(t, conf, fmt.Sprintf("data_dir: %s/state\napi: {listen: []}\ninputs: {in: {type: http, listen: %q}}\n", dir, at))
 	startDaemon(t, conf, nil)
 	for _, to := range []string{"/v1/events", "/v1/events", "/services/collector/raw", "/services/collector/raw"} {

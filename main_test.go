@@ -162,16 +162,6 @@ func writeFile(t testing.TB, path, text string) {
 	}
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func startReceiver(t testing.TB, kind string, o plugintest.Options) *plugintest.Receiver {
 	t.Helper()
 	return plugintest.Started(t, kind, o)

@@ -58,7 +58,7 @@ const pageReader = "token-that-may-only-read"
 func startPage(t *testing.T) *pageRig {
 	t.Helper()
 	b := startBrowser(t)
-	r := &pageRig{browser: b, siem: startEvilSIEM(t), good: startReceiver(t, "splunk", plugintest.Options{}), url: freeAddr(t)}
+	r := &pageRig{browser: b, siem: startEvilSIEM(t), good: startReceiver(t, "splunk", plugintest.Options{}), url: plugintest.FreeAddr(t)}
 	r.apps = t.TempDir()
 	r.bench = startBenchAPI(t, fmt.Sprintf("{listen: [%q], tokens: [{name: reader, token: %s}]}", r.url, pageReader), fmt.Sprintf(`
   apps: {type: tail, paths: ["%s/*.jsonl"], start_at: beginning}

@@ -101,7 +101,7 @@ func newEditStorm(t *testing.T, rate float64) *editStorm {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.taken.Close() })
-	s.b = &bench{dir: t.TempDir(), ingest: freeAddr(t)}
+	s.b = &bench{dir: t.TempDir(), ingest: plugintest.FreeAddr(t)}
 	s.b.client = socketClient(filepath.Join(s.b.dir, "state", "siemd.sock"))
 	stdin, feed := io.Pipe()
 	s.feed = feed

@@ -3,14 +3,16 @@ package packaging_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // Every block of code is of a kind that a test looks at.
@@ -112,17 +114,6 @@ func checkRsyslog(t *testing.T, text string) {
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 // The tutorial's blocks in their order, as one script, do what it says. The ports are free ones, the
 // demo is shorter, and between two blocks passes the time that a person takes to read.
 func TestTutorial(t *testing.T) {
@@ -139,7 +130,7 @@ func TestTutorial(t *testing.T) {
 	if err := os.Symlink(self, filepath.Join(dir, "siemd")); err != nil {
 		t.Fatal(err)
 	}
-	ports := strings.NewReplacer("8088", freePort(t), "8089", freePort(t), "--for 20s", "--for 3s")
+	ports := strings.NewReplacer("8088", strconv.Itoa(plugintest.FreePort(t)), "8089", strconv.Itoa(plugintest.FreePort(t)), "--for 20s", "--for 3s")
 	until := func(condition string) string {
 		return "for i in {1..300}; do " + condition + " >/dev/null 2>&1 && break; sleep 0.1; done\n"
 	}
@@ -190,7 +181,7 @@ func TestTutorial(t *testing.T) {
 func TestPythonInDocs(t *testing.T) {
 	t.Parallel()
 	python := tool(t, "python3")
-	port := freePort(t)
+	port := strconv.Itoa(plugintest.FreePort(t))
 	a := startAgent(t, "data_dir: DIR/data\napi: {listen: []}\ninputs: {platform: {type: http, listen: '127.0.0.1:"+port+"', tokens: [secret-of-the-test]}}\n", nil)
 	n := 0
 	for _, f := range fences(read(t, "docs/migration-python.md")) {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adrian207/siemd/agent/plugintest"
 	"github.com/adrian207/siemd/packaging/sandbox"
 )
 
@@ -208,7 +209,7 @@ func TestWatchdogWhenTheDiskHangs(t *testing.T) {
 	strace := tool(t, "strace")
 	conn := listenAsSystemd(t)
 	_, config := killedAgent(t)
-	port := freePort(t)
+	port := strconv.Itoa(plugintest.FreePort(t))
 	write(t, config, strings.ReplaceAll(string(must(os.ReadFile(config))), "127.0.0.1:0", "127.0.0.1:"+port))
 	cmd, log := runNotifying(t, conn, config)
 	expect(t, conn, "READY=1")

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ func post(t *testing.T, client *http.Client, url, body string, want int) {
 // writeRelease leaves such a data_dir in testdata/releases/name.
 func writeRelease(t *testing.T, name string) {
 	siem := splunkLike(t)
-	port := freePort(t)
+	port := strconv.Itoa(plugintest.FreePort(t))
 	config := strings.NewReplacer("ADDR", siem.Addr(), "PORT", port).Replace(releaseConfig)
 	a := startAgent(t, config, nil)
 	ingest := "http://127.0.0.1:" + port + "/v1/events"

@@ -28,7 +28,7 @@ outputs:
   good: {type: splunk, endpoint: "`+r.URL()+`", token: T}
   bad: {type: splunk, endpoint: "`+r.URL()+`", token: wrong-token-x}
   picky: {type: splunk, endpoint: "`+r.URL()+`", token: T, filter: {min_severity: critical}}
-  gone: {type: syslog, endpoint: "`+freeAddr(t)+`"}
+  gone: {type: syslog, endpoint: "`+plugintest.FreeAddr(t)+`"}
 `)
 	for _, local := range [][]string{nil, {"--local"}} {
 		test := func(code int, args []string, want ...string) result {
@@ -92,10 +92,10 @@ func TestReload(t *testing.T) {
 func TestDrainAndExport(t *testing.T) {
 	r := receiver(t, "splunk", plugintest.Options{})
 	a := startSiemd(t, `
-inputs: {web: {type: http, listen: `+freeAddr(t)+`}}
+inputs: {web: {type: http, listen: `+plugintest.FreeAddr(t)+`}}
 outputs:
   lazy: {type: splunk, endpoint: "`+r.URL()+`", token: T, batch: {max_wait: 1h}}
-  gone: {type: syslog, endpoint: "`+freeAddr(t)+`", filter: {event_types: [alert]}, retry: {max: 1s}}
+  gone: {type: syslog, endpoint: "`+plugintest.FreeAddr(t)+`", filter: {event_types: [alert]}, retry: {max: 1s}}
 `)
 	a.siemd("{\"event_type\":\"telemetry\"}\n", "send").want(t, exitOK)
 	a.siemd("", "drain", "lazy").want(t, exitOK, "lazy: nothing waits")

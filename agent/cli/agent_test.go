@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,14 +121,4 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func receiver(t *testing.T, kind string, o plugintest.Options) *plugintest.Receiver {
 	t.Helper()
 	return plugintest.Started(t, kind, o)
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

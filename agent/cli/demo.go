@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,11 +98,11 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 func (d *demo) startAgent() error {
-	port, err := freePort()
+	port, err := plugintest.FindPort()
 	if err != nil {
 		return err
 	}
-	pagePort, err := freePort()
+	pagePort, err := plugintest.FindPort()
 	if err != nil {
 		return err
 	}
@@ -252,13 +251,4 @@ func closeReceiver(r *plugintest.Receiver) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = r.Close(ctx) // what is still open is cut
-}
-
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }

@@ -21,7 +21,7 @@ func TestDoctor(t *testing.T) {
 	a := startSiemd(t, `
 inputs:
   files: {type: tail, paths: ["{dir}/logs/*.jsonl"]}
-  web: {type: http, listen: `+freeAddr(t)+`}
+  web: {type: http, listen: `+plugintest.FreeAddr(t)+`}
 wal: {max_size: 64MiB, min_free: 1MiB}
 `)
 	a.siemd("", "doctor").want(t, exitOK, "ok    config", "ok    agent", "data_dir", "disk", "inotify", "clock", "input files finds no file now")
@@ -77,7 +77,7 @@ func TestDoctorUnit(t *testing.T) {
 func TestSupportBundle(t *testing.T) {
 	siem := receiver(t, "splunk", plugintest.Options{Fault: "hec=12"})
 	a := startSiemd(t, `
-inputs: {web: {type: http, listen: `+freeAddr(t)+`}}
+inputs: {web: {type: http, listen: `+plugintest.FreeAddr(t)+`}}
 outputs:
   splunk: {type: splunk, endpoint: "`+siem.URL()+`", token: s3cret-token-value, batch: {max_wait: 10ms}, retry: {initial: 10ms, max: 20ms}}
 `)

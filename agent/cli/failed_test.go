@@ -17,7 +17,7 @@ func withFailures(t *testing.T) (*running, *plugintest.Receiver) {
 	r := receiver(t, "splunk", plugintest.Options{Fault: "hec=12:match=POISON"})
 	a := startSiemd(t, `
 inputs:
-  web: {type: http, listen: `+freeAddr(t)+`}
+  web: {type: http, listen: `+plugintest.FreeAddr(t)+`}
 outputs:
   splunk: {type: splunk, endpoint: "`+r.URL()+`", token: T, batch: {max_wait: 10ms}, retry: {initial: 10ms, max: 50ms}}
 `)
@@ -100,7 +100,7 @@ func TestFailed(t *testing.T) {
 }
 
 func TestFailedRefused(t *testing.T) {
-	a := startSiemd(t, "inputs: {web: {type: http, listen: "+freeAddr(t)+"}}\n")
+	a := startSiemd(t, "inputs: {web: {type: http, listen: "+plugintest.FreeAddr(t)+"}}\n")
 	a.siemd("{\"a\":1}\n\nnot \x1b json\n[1]\n", "send").want(t, exitFound,
 		"siemd: line 3 is refused: not_json", "siemd: line 4 is refused: not_object", "3 lines: 1 accepted, 2 refused; events 1 to 1")
 	list := a.siemd("", "failed", "ls", "--refused").want(t, exitOK, "not_json", "not_object", `not \x1b json`)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // postbox is an http input that keeps what it gets.
@@ -64,7 +66,7 @@ func TestSend(t *testing.T) {
 	send("", "/nonexistent/events.jsonl").want(t, exitIO, "no such file")
 	send("", "--token-file", "/nonexistent/token").want(t, exitIO, "no such file")
 	siemd(t, "{}", "send", "--url", "127.0.0.1:80").want(t, exitUsage, "no URL")
-	siemd(t, "{}", "send", "--url", "http://"+freeAddr(t)).want(t, exitUnreachable, "no agent answers at")
+	siemd(t, "{}", "send", "--url", "http://"+plugintest.FreeAddr(t)).want(t, exitUnreachable, "no agent answers at")
 
 	var got sent
 	r := send("{}\n", "--json").want(t, exitOK)
@@ -148,7 +150,7 @@ func TestSendFindsTheInput(t *testing.T) {
 	a := startSiemd(t, `
 inputs:
   files: {type: tail, paths: ["{dir}/*.jsonl"]}
-  web: {type: http, listen: `+freeAddr(t)+`, tokens: [s3cret-token]}
+  web: {type: http, listen: `+plugintest.FreeAddr(t)+`, tokens: [s3cret-token]}
 `)
 	a.siemd("{}\n{}\n", "send").want(t, exitOK, "2 lines: 2 accepted")
 	a.siemd("{}\n", "send", "--input", "web").want(t, exitOK, "1 line: 1 accepted")

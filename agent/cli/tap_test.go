@@ -28,7 +28,7 @@ func TestTap(t *testing.T) {
 	siem := receiver(t, "splunk", plugintest.Options{})
 	a := startSiemd(t, `
 inputs:
-  web: {type: http, listen: `+freeAddr(t)+`}
+  web: {type: http, listen: `+plugintest.FreeAddr(t)+`}
   files: {type: tail, paths: ["{dir}/*.jsonl"]}
 outputs:
   splunk: {type: splunk, endpoint: "`+siem.URL()+`", token: T, filter: {event_types: [alert]}}
@@ -140,10 +140,10 @@ outputs:
 
 func TestPurgeAndFlush(t *testing.T) {
 	a := startSiemd(t, `
-inputs: {web: {type: http, listen: `+freeAddr(t)+`}}
+inputs: {web: {type: http, listen: `+plugintest.FreeAddr(t)+`}}
 outputs:
   file: {type: file, path: "{dir}/out", batch: {max_wait: 1h}}
-  gone: {type: syslog, endpoint: "`+freeAddr(t)+`"}
+  gone: {type: syslog, endpoint: "`+plugintest.FreeAddr(t)+`"}
 `)
 	a.siemd("{}\n{}\n", "send").want(t, exitOK)
 	a.siemd("", "flush", "--connection", "file").want(t, exitOK, "file: 2 sent, 0 failed")

@@ -14,10 +14,10 @@ import (
 func TestStatusAndTop(t *testing.T) {
 	siem := receiver(t, "splunk", plugintest.Options{})
 	a := startSiemd(t, `
-inputs: {web: {type: http, listen: `+freeAddr(t)+`}}
+inputs: {web: {type: http, listen: `+plugintest.FreeAddr(t)+`}}
 outputs:
   splunk: {type: splunk, endpoint: "`+siem.URL()+`", token: T, batch: {max_wait: 10ms}}
-  gone: {type: syslog, endpoint: "`+freeAddr(t)+`"}
+  gone: {type: syslog, endpoint: "`+plugintest.FreeAddr(t)+`"}
 `)
 	a.siemd("{}\n{}\nnot json\n", "send").want(t, exitFound)
 	eventually(t, "both are sent", func() bool { return siem.Stats().Events == 2 })
@@ -36,7 +36,7 @@ outputs:
 }
 
 func TestWAL(t *testing.T) {
-	a := startSiemd(t, "inputs: {web: {type: http, listen: "+freeAddr(t)+"}}\n")
+	a := startSiemd(t, "inputs: {web: {type: http, listen: "+plugintest.FreeAddr(t)+"}}\n")
 	a.siemd("{\"event_id\":\"a\"}\n{\"event_id\":\"b\",\"event_type\":\"alert\"}\n", "send").want(t, exitOK)
 	a.siemd("", "wal", "ls").want(t, exitOK, "SEGMENT")
 	a.siemd("", "wal", "verify").want(t, exitOK, "events 1 to 2", "clean")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 	"github.com/adrian207/siemd/agent/internal/wal"
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // blockMagic begins each block of the log.
@@ -21,7 +22,7 @@ var blockMagic = []byte("\xf5SWB")
 // own, and the file that they are in.
 func threeBlocks(t *testing.T) (a *running, segment string) {
 	t.Helper()
-	a = startSiemd(t, "inputs: {web: {type: http, listen: "+freeAddr(t)+"}}\n")
+	a = startSiemd(t, "inputs: {web: {type: http, listen: "+plugintest.FreeAddr(t)+"}}\n")
 	for i := range 3 {
 		a.siemd(fmt.Sprintf("{\"event_id\":\"e%d\"}\n", i), "send").want(t, exitOK)
 	}

@@ -17,7 +17,7 @@ func Started(t TB, kind string, o Options) *Receiver {
 	t.Helper()
 	r, err := New(kind, o)
 	if err == nil {
-		err = r.Start("127.0.0.1:0")
+		err = r.Start(FreeAddr(t)) // of which it can be sure when it is stopped and started again
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // hostile are texts that have forged, split or cut records elsewhere.
@@ -69,17 +70,6 @@ func find(t *testing.T, program, override string) string {
 	}
 	t.Skipf("SKIPPED: %s is missing, so nothing was tried with a real receiver", program)
 	return ""
-}
-
-// freePort is a port that nobody uses at the moment, for TCP and UDP.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // A daemon is a real receiver that appends what it parsed to a file, as JSON lines.
@@ -205,7 +195,7 @@ func startRsyslog(t *testing.T) (d *daemon, ports map[string]int, ca *authority)
 	dir := t.TempDir()
 	ca = newAuthority(t)
 	cert, key := ca.issue(t, "127.0.0.1", time.Now().Add(time.Hour))
-	ports = map[string]int{"tcp": freePort(t), "tls": freePort(t), "udp": freePort(t)}
+	ports = map[string]int{"tcp": plugintest.FreePort(t), "tls": plugintest.FreePort(t), "udp": plugintest.FreePort(t)}
 	out := filepath.Join(dir, "out.jsonl")
 	conf := fmt.Sprintf(`
 global(workDirectory=%q maxMessageSize="64k" defaultNetstreamDriverCAFile=%q
@@ -299,7 +289,7 @@ func TestSyslogNG(t *testing.T) {
 	dir := t.TempDir()
 	ca := newAuthority(t)
 	cert, key := ca.issue(t, "127.0.0.1", time.Now().Add(time.Hour))
-	ports := map[string]int{"octet": freePort(t), "newline": freePort(t), "tls": freePort(t), "udp": freePort(t)}
+	ports := map[string]int{"octet": plugintest.FreePort(t), "newline": plugintest.FreePort(t), "tls": plugintest.FreePort(t), "udp": plugintest.FreePort(t)}
 	out := filepath.Join(dir, "out.jsonl")
 	conf := fmt.Sprintf(`@version: 3.35
 options { keep-hostname(yes); chain-hostnames(no); use-dns(no); log-msg-size(131072); stats-freq(0); flush-lines(1); };

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -66,7 +65,7 @@ func newRig(t testing.TB, yaml string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir()}
 	r.conf = filepath.Join(r.dir, "siemd.yaml")
-	r.base = "http://" + freeAddr(t)
+	r.base = "http://" + plugintest.FreeAddr(t)
 	r.write(yaml)
 	r.start()
 	t.Cleanup(func() {
@@ -248,14 +247,4 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent/plugintest"
 )
 
 // An authority signs certificates.
@@ -96,7 +98,7 @@ func TestClientCertificates(t *testing.T) {
 	sum := sha256.Sum256(pinned.Leaf.Raw)
 
 	r := newRig(t, "outputs: {}\n")
-	addr := freeAddr(t)
+	addr := plugintest.FreeAddr(t)
 	config := func(ca, more string) string {
 		return fmt.Sprintf(`api:
   listen: [%q]
