@@ -278,6 +278,29 @@ func TestFailureStoreIsCounted(t *testing.T) {
 	}
 }
 
+// What is said of items that are all the same is what would be said of each.
+func TestAnswersOfEqualItems(t *testing.T) {
+	for item, want := range map[string]counts{
+		`{"create":{"status":201}}`:                        {},
+		`{"create":{"status":409,"error":{"type":"x"}}}`:   {duplicates: 1},
+		`{"create":{"status":201,"failure_store":"used"}}`: {failureStore: 1},
+		`{"create":{"status":429}}`:                        {-1, -1},
+		`{"create":{"status":2011}}`:                       {-1, -1},
+		`{}`:                                               {-1, -1},
+		``:                                                 {-1, -1},
+	} {
+		for n := 1; n < 5; n++ {
+			for listed := range 6 {
+				body := `{"errors":false,"items":[` + strings.TrimSuffix(strings.Repeat(item+",", listed), ",") + "]}"
+				got, ok := allTaken([]byte(body), n, "create")
+				if wanted := want.duplicates >= 0 && listed == n; ok != wanted || ok && got != (counts{want.duplicates * n, want.failureStore * n}) {
+					t.Errorf("%d items of %d, %s: %v, %v", listed, n, item, got, ok)
+				}
+			}
+		}
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`))
 	f.Add([]byte(`{"errors":true,"items":[{"create":{"status":400,"error":{"type":"a","reason":"\"status\":201"}}},{"create":{"status":409}}]}`))
