@@ -55,14 +55,37 @@ func AppendJava(dst []byte, ns int64) []byte {
 
 // AppendMillis appends the whole milliseconds since 1970.
 func AppendMillis(dst []byte, ns int64) []byte {
-	return strconv.AppendInt(dst, max(ns, 0)/milli, 10)
+	sec, ms := split(ns)
+	if !hasTenDigits(sec) {
+		return strconv.AppendInt(dst, 1000*sec+ms, 10)
+	}
+	var text [13]byte
+	putTenDigits((*[10]byte)(text[:]), sec)
+	*(*[2]byte)(text[10:]), text[12] = pair(ms/10), digit(ms)
+	return append(dst, text[:]...)
 }
 
 // AppendSeconds appends the seconds since 1970 with three decimals and never an exponent.
 func AppendSeconds(dst []byte, ns int64) []byte {
 	sec, ms := split(ns)
-	dst = strconv.AppendInt(dst, sec, 10)
-	return append(dst, '.', digit(ms/100), digit(ms/10), digit(ms))
+	if !hasTenDigits(sec) {
+		dst = strconv.AppendInt(dst, sec, 10)
+		return append(dst, '.', digit(ms/100), digit(ms/10), digit(ms))
+	}
+	var text [14]byte
+	putTenDigits((*[10]byte)(text[:]), sec)
+	text[10] = '.'
+	*(*[2]byte)(text[11:]), text[13] = pair(ms/10), digit(ms)
+	return append(dst, text[:]...)
+}
+
+// hasTenDigits reports whether a second has as many as those from 2001 on to the end of what nanoseconds can count.
+func hasTenDigits(sec int64) bool { return sec >= 1e9 }
+
+func putTenDigits(dst *[10]byte, sec int64) {
+	high, low := uint32(sec/1e6), uint32(sec%1e6)
+	*(*[2]byte)(dst[0:]), *(*[2]byte)(dst[2:]) = pairs[high/100%100], pairs[high%100]
+	*(*[2]byte)(dst[4:]), *(*[2]byte)(dst[6:]), *(*[2]byte)(dst[8:]) = pairs[low/10_000%100], pairs[low/100%100], pairs[low%100]
 }
 
 // Date is the UTC date and hour of ns.
