@@ -13,15 +13,25 @@ const lowPort, highPort = 10_000, 32_000
 
 var givenPorts sync.Map
 
+// nextPort is one that was not given before. Whether it is free remains to be seen.
+func nextPort() int {
+	for {
+		port := lowPort + rand.IntN(highPort-lowPort)
+		if _, given := givenPorts.LoadOrStore(port, true); !given {
+			return port
+		}
+	}
+}
+
+// tries is how many ports are tried before none counts as free.
+const tries = 100
+
 // FindPort is a port of 127.0.0.1 on which nobody listens, by TCP or UDP, and
 // that no connection gets meanwhile, as one that the system chose could. It is
 // given once in the life of the process.
 func FindPort() (int, error) {
-	for range 1000 {
-		port := lowPort + rand.IntN(highPort-lowPort)
-		if _, given := givenPorts.LoadOrStore(port, true); given {
-			continue
-		}
+	for range tries {
+		port := nextPort()
 		l, err := net.Listen("tcp", addressOf(port))
 		if err != nil {
 			continue

@@ -17,7 +17,13 @@ func Started(t TB, kind string, o Options) *Receiver {
 	t.Helper()
 	r, err := New(kind, o)
 	if err == nil {
-		err = r.Start(FreeAddr(t)) // of which it can be sure when it is stopped and started again
+		// A port of its own, of which it can be sure when it is stopped and started
+		// again. It is not tried out before: a child that is just being made would hold it.
+		for range tries {
+			if err = r.Start(addressOf(nextPort())); err == nil {
+				break
+			}
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
