@@ -39,7 +39,7 @@ type site struct {
 
 var agents = []agent{
 	{
-		name: "floor", program: "siemd-floor", mode: "fsync, nothing checked", config: "", targets: []string{"hec"}, only: []string{"bulk"},
+		name: "floor", program: "siemd-floor", mode: "fsync, nothing checked", config: "", targets: []string{"hec"}, only: []string{"bulk", "steady"},
 	},
 	{
 		name: "siemd", program: "siemd", mode: "fsync", config: "siemd.yaml.tmpl", version: []string{"version"},
@@ -130,7 +130,11 @@ func (a agent) can(target, scenario string) bool {
 // command writes the config and returns what to start.
 func (a agent) command(s site) ([]string, error) {
 	if a.config == "" { // the floor has arguments instead
-		return []string{a.program, s.Input, filepath.Join(s.State, "log"), "http://" + s.Addrs[0] + "/services/collector"}, nil
+		argv := []string{a.program, s.Input, filepath.Join(s.State, "log"), "http://" + s.Addrs[0] + "/services/collector"}
+		if s.Steady {
+			argv = append(argv, "40ms") // as often as siemd looks
+		}
+		return argv, nil
 	}
 	t, err := template.New(a.config).Funcs(template.FuncMap{"port": func(addr string) string {
 		return addr[strings.LastIndexByte(addr, ':')+1:]

@@ -37,6 +37,7 @@ func TestTrials(t *testing.T) {
 	}
 	for _, run := range []struct{ agent, target, scenario string }{
 		{"floor", "hec", "bulk"},
+		{"floor", "hec", "steady"},
 		{"siemd", "hec", "bulk"},
 		{"siemd", "elastic", "bulk"},
 		{"siemd", "syslog", "bulk"},

@@ -3,7 +3,9 @@
 // its place when it ends. How near an agent comes to it is a figure that does
 // not depend on the machine.
 //
-//	floor INPUT LOG URL
+//	floor INPUT LOG URL [PACE]
+//
+// With a pace it goes on looking for more, that far apart.
 package main
 
 import (
@@ -12,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -19,13 +22,17 @@ import (
 const block = 1 << 20
 
 func main() {
-	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	pace := time.Duration(0)
+	if len(os.Args) > 4 {
+		pace, _ = time.ParseDuration(os.Args[4])
+	}
+	if err := run(os.Args[1], os.Args[2], os.Args[3], pace); err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
 		os.Exit(1)
 	}
 }
 
-func run(input, path, url string) error {
+func run(input, path, url string, pace time.Duration) error {
 	in, err := os.Open(input)
 	if err != nil {
 		return err
@@ -38,7 +45,7 @@ func run(input, path, url string) error {
 	failed := make(chan error, 1)
 	go func() {
 		defer close(durable)
-		if err := keep(in, log, durable); err != nil {
+		if err := keep(in, log, pace, durable); err != nil {
 			failed <- err
 		}
 	}()
@@ -59,27 +66,33 @@ func run(input, path, url string) error {
 }
 
 // keep reads whole lines, about a block at a time, makes them durable and passes them on.
-func keep(in io.Reader, log *os.File, durable chan<- []byte) error {
-	var rest []byte
-	for {
-		b := make([]byte, block)
+func keep(in io.Reader, log *os.File, pace time.Duration, durable chan<- []byte) error {
+	var rest, packed []byte
+	var ring [4][]byte // one is posted, two wait, one is filled
+	for i := 0; ; i++ {
+		if i < len(ring) {
+			ring[i] = make([]byte, block)
+		}
+		b := ring[i%len(ring)]
 		kept := copy(b, rest)
 		n, err := io.ReadFull(in, b[kept:])
 		b = b[:kept+n]
 		end := bytes.LastIndexByte(b, '\n') + 1
-		if end == 0 {
-			return nil
-		}
 		b, rest = b[:end], b[end:]
-		if _, err := log.Write(s2.Encode(nil, b)); err != nil {
-			return err
+		if end > 0 {
+			packed = s2.Encode(packed[:cap(packed)], b)
+			if _, err := log.Write(packed); err != nil {
+				return err
+			}
+			if err := log.Sync(); err != nil {
+				return err
+			}
+			durable <- b
 		}
-		if err := log.Sync(); err != nil {
-			return err
-		}
-		durable <- b
-		if err != nil {
+		if err != nil && pace == 0 {
 			return nil
+		} else if err != nil {
+			time.Sleep(pace)
 		}
 	}
 }
