@@ -22,12 +22,13 @@ func listenOf(t *testing.T, conf, name string) string {
 }
 
 func TestTest(t *testing.T) {
-	r := receiver(t, "splunk", plugintest.Options{Token: "T"})
+	r := receiver(t, "splunk", plugintest.Options{Token: "T", Keep: 1})
 	a := startSiemd(t, `
 outputs:
   good: {type: splunk, endpoint: "`+r.URL()+`", token: T}
   bad: {type: splunk, endpoint: "`+r.URL()+`", token: wrong-token-x}
   picky: {type: splunk, endpoint: "`+r.URL()+`", token: T, filter: {min_severity: critical}}
+  other: {type: splunk, endpoint: "`+r.URL()+`", token: T, filter: {event_types: [login, alert], min_severity: low}}
   gone: {type: syslog, endpoint: "`+plugintest.FreeAddr(t)+`"}
 `)
 	for _, local := range [][]string{nil, {"--local"}} {
@@ -35,7 +36,11 @@ outputs:
 			t.Helper()
 			return a.siemd("", append(append([]string{"test"}, args...), local...)...).want(t, code, want...)
 		}
-		test(exitOK, []string{"good"}, "ok    tcp", "ok    auth")
+		before := r.Stats().Events
+		test(exitOK, []string{"good", "--event=false"}, "ok    tcp", "ok    auth")
+		if n := r.Stats().Events; n != before {
+			t.Errorf("%d events came without being wanted", n-before)
+		}
 		test(exitFound, []string{"gone"}, "FAIL  tcp", "fix: ")
 		if got := test(exitFound, []string{"bad"}, "ok    tcp", "FAIL  auth", "fix: "); strings.Contains(got.out+got.err, "wrong-token-x") {
 			t.Errorf("the token is told: %s", got.out)
@@ -45,13 +50,17 @@ outputs:
 		if err := json.Unmarshal([]byte(got.out), &res); err != nil || res.OK || len(res.Steps) < 2 || res.Connection != "bad" {
 			t.Errorf("%v %s", err, got.out)
 		}
-		before := r.Stats().Events
-		test(exitOK, []string{"good", "--event"}, "ok    event")
-		if r.Stats().Events != before+1 {
-			t.Error("no event came")
+		test(exitOK, []string{"good"}, "ok    auth", "ok    event")
+		if n := r.Stats().Events; n != before+1 {
+			t.Errorf("%d events came", n-before)
 		}
 	}
-	a.siemd("", "test", "picky", "--event").want(t, exitFound, "FAIL  event", "filter")
+	for name, want := range map[string]string{"picky": `"severity":"critical"`, "other": `"event_type":"login"`} {
+		a.siemd("", "test", name).want(t, exitOK, "ok    event")
+		if last := string(r.Last()[0]); !strings.Contains(last, want) || !strings.Contains(last, `"siemd_test":true`) {
+			t.Errorf("%s got %s", name, last)
+		}
+	}
 	a.siemd("", "test", "nope").want(t, exitFailure, "no such connection")
 	a.siemd("", "test", "nope", "--local").want(t, exitUsage, "there is no connection")
 	a.siemd("", "test").want(t, exitUsage)

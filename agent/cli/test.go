@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -45,12 +44,13 @@ func newTest(std streams) *cobra.Command {
 	c := &testCommand{std: std, wait: 30 * time.Second}
 	cmd := &cobra.Command{
 		Use:   "test CONNECTION",
-		Short: "check the way to a SIEM: name, TCP, TLS, token, permission",
-		Long: "test has the running agent check its way to the SIEM and prints each step, its result and what mends it. No event is sent, but with --event,\n" +
-			"which sends a marked one. --local checks from here, as the config says, without an agent. The exit code is 2 if a step fails.",
+		Short: "check the way to a SIEM: name, TCP, TLS, token, permission, one marked event",
+		Long: "test has the running agent check its way to the SIEM and prints each step, its result and what mends it. If all is well it sends one event,\n" +
+			"marked as a test, that passes the connection's filter; --event=false leaves it out. --local checks from here, as the config says,\n" +
+			"without an agent. The exit code is 2 if a step fails.",
 		Example: `  siemd test splunk-prod
   siemd test splunk-prod --local -c new.yaml
-  siemd test splunk-prod --event --json`,
+  siemd test splunk-prod --event=false --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
@@ -84,7 +84,7 @@ func newTest(std streams) *cobra.Command {
 	c.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&c.local, "local", false, "check from here, without an agent")
-	f.BoolVar(&c.event, "event", false, "also send one marked event")
+	f.BoolVar(&c.event, "event", true, "send one marked event if the other steps are well")
 	f.Var(durationFlag{&c.wait}, "wait", "how long it may take")
 	return cmd
 }
@@ -135,38 +135,6 @@ func (c *testCommand) remoteTest(ctx context.Context, name string, report func(p
 	return nil
 }
 
-// probeEvent is the marked event.
-func probeEvent() map[string]any {
-	return map[string]any{
-		"event_type": "telemetry", "severity": "informational", "title": "siemd test",
-		"description": "a test event of siemd: ignore it", "siemd_test": true, "timestamp": time.Now().UTC().Format(time.RFC3339Nano),
-	}
-}
-
-func (c *testCommand) sendProbe(ctx context.Context, name string, report func(probeStep)) error {
-	var a struct {
-		EventID string            `json:"event_id"`
-		Results map[string]bool   `json:"results"`
-		Details map[string]string `json:"details"`
-	}
-	began := time.Now()
-	wait := 5 * time.Second
-	if t, ok := ctx.Deadline(); ok {
-		wait = max(time.Second, min(time.Minute, time.Until(t)))
-	}
-	in := map[string]any{"event_type": "telemetry", "event_source": "siemd", "event_data": probeEvent(), "connections": []string{name}}
-	err := c.do(ctx, http.MethodPost, "/export", url.Values{"wait": {agent.Duration(wait.Round(time.Second)).String()}}, in, &a)
-	if err != nil {
-		return err
-	}
-	s := probeStep{Name: "event", OK: a.Results[name], Detail: a.EventID, Took: time.Since(began).Seconds()}
-	if !s.OK {
-		s.Error, s.Fix = a.Details[name], "'siemd status' and 'siemd failed ls --connection "+name+"' say more"
-	}
-	report(s)
-	return nil
-}
-
 // localTest builds the output as the config says and probes from this process.
 func (c *testCommand) localTest(ctx context.Context, name string, report func(probeStep)) error {
 	cfg, problems := config.Load(c.conf, config.Options{})
@@ -211,28 +179,4 @@ func (c *testCommand) localTest(ctx context.Context, name string, report func(pr
 		tell(agent.Step{Name: "event", Detail: "siemd test", Err: writeProbe(ctx, cfg, out)})
 	}
 	return nil
-}
-
-// writeProbe sends the marked event with an output of our own.
-func writeProbe(ctx context.Context, cfg *config.Config, out agent.Output) error {
-	body, err := json.Marshal(probeEvent())
-	if err != nil {
-		return err
-	}
-	x := explainer{cfg: cfg}
-	e, err := x.prepare(body)
-	if err != nil {
-		return err
-	}
-	if enc, ok := out.(agent.Encoder); ok {
-		if e.Wire, err = enc.Encode(nil, e); err != nil {
-			return err
-		}
-	}
-	err = out.Write(ctx, []agent.Event{*e})
-	var partial *agent.PartialError
-	if errors.As(err, &partial) && len(partial.Failed) > 0 {
-		return partial.Failed[0].Err
-	}
-	return err
 }

@@ -75,7 +75,7 @@ func TestSink(t *testing.T) {
 	eventually(t, "it listens", func() bool { return strings.Contains(diag.String(), "listens on ") })
 	_, url, _ := strings.Cut(strings.TrimSpace(diag.String()), "listens on ")
 	conf := tempFile(t, "siemd.yaml", "outputs: {s: {type: splunk, endpoint: '"+url+"', token: T}}")
-	siemd(t, "", "test", "s", "--local", "--event", "-c", conf).want(t, exitOK, "ok    event")
+	siemd(t, "", "test", "s", "--local", "-c", conf).want(t, exitOK, "ok    event")
 	cancel()
 	if code := <-ended; code != exitOK || !strings.Contains(out.String(), "siemd_test") || !strings.Contains(diag.String(), "1 events") {
 		t.Errorf("exit %d\n%s\n%s", code, &out, &diag)
