@@ -61,6 +61,7 @@ func (r *run) rewind(now time.Time) {
 	}
 	r.outbox = nil
 	r.hand.failed.Store(false)
+	clear(r.strangers) // what they say may have gone into batches that were not stored
 	for _, f := range r.files {
 		r.restore(f)
 		r.dirty[f.id.shard()] = true

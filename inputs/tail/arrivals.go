@@ -1,18 +1,21 @@
 package tail
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"time"
+)
 
 // hinted looks at the files whose names were in notifications.
 func (r *run) hinted() {
 	paths, since, missed := r.hints.take()
-	r.scanWanted = r.scanWanted || missed
+	r.scanWanted, r.looking = r.scanWanted || missed, time.Now()
 	for path := range paths {
 		f := r.byPath[path]
 		if f == nil && !r.interesting(path) {
 			r.changedBeside(path)
 			continue
 		}
-		i, err := statPath(path, r.t.config.FollowSymlinks)
+		i, err := r.t.stat.path(path, r.t.config.FollowSymlinks)
 		if f != nil && err == nil && i.id == f.id {
 			if f.atEnd && !since.IsZero() {
 				f.since = since.UnixNano()
@@ -29,7 +32,7 @@ func (r *run) hinted() {
 
 // changedBeside looks at a file that changed and that no pattern names.
 func (r *run) changedBeside(path string) {
-	i, err := statPath(path, false)
+	i, err := r.t.stat.path(path, false)
 	if _, stranger := r.strangers[i.id]; err != nil || !i.regular() || stranger {
 		return
 	}
@@ -41,7 +44,9 @@ func (r *run) changedBeside(path string) {
 	}
 	// Perhaps the copy of a file that is about to be truncated.
 	if of := r.byPath[filepath.Join(filepath.Dir(path), stem(path))]; of != nil && of.path != path {
-		r.admitCopies(of)
+		if r.hasItsName(of) {
+			r.admitCopy(of, besides{filepath.Base(path), i})
+		}
 	}
 }
 
@@ -53,7 +58,7 @@ func (r *run) arrive(path string, i info) {
 	}
 	for n := range r.t.patterns {
 		if p := &r.t.patterns[n]; p.matches(path) {
-			own, err := statPath(path, false)
+			own, err := r.t.stat.path(path, false)
 			r.admit(found{path: path, pattern: p, info: i, link: err == nil && own.symlink()})
 			return
 		}
@@ -71,7 +76,7 @@ func (r *run) interesting(path string) bool {
 			return true // base, or a directory on the way to it, has come or gone
 		}
 		if rel, ok := below(p.base, path); ok && p.descend(rel) {
-			if i, err := statPath(path, r.t.config.FollowSymlinks); err == nil && i.dir() {
+			if i, err := r.t.stat.path(path, r.t.config.FollowSymlinks); err == nil && i.dir() {
 				return true
 			}
 		}

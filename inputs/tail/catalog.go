@@ -14,7 +14,7 @@ import (
 // own, so that a new file among ten thousand does not rewrite them all.
 const shards = 256
 
-const catalogVersion = 1
+const catalogVersion = 2 // 1 lacks known
 
 // An entry is one file in the catalog.
 type entry struct {
@@ -25,7 +25,8 @@ type entry struct {
 	twin bool   // it is ours only if it turns out to be a twin
 	own  bool   // it had, at some time, a name that rotated names are made of
 
-	followed bool // it left its name, and what had the name since then is known
+	known    int64 // when it was found, Unix nanoseconds
+	followed bool  // it left its name, and what had the name since then is known
 }
 
 // An identity tells a file from all others of its time.
@@ -80,6 +81,7 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 		dst = append(dst, e.path...)
 		dst = binary.AppendUvarint(dst, uint64(len(e.open)))
 		dst = append(dst, e.open...)
+		dst = binary.AppendUvarint(dst, uint64(e.known))
 	}
 	return dst
 }
@@ -87,7 +89,8 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 // parseCatalog reads what appendCatalog wrote.
 func parseCatalog(b []byte) ([]entry, error) {
 	d := decoder{b: b}
-	if d.byte() != catalogVersion {
+	version := d.byte()
+	if version < 1 || version > catalogVersion {
 		return nil, errMark
 	}
 	var entries []entry
@@ -101,6 +104,9 @@ func parseCatalog(b []byte) ([]entry, error) {
 		e.twin, e.own, e.followed = flags&1 != 0, flags&2 != 0, flags&4 != 0
 		e.path = d.text(1 << 16)
 		e.open = d.text(1 << 16)
+		if version > 1 {
+			e.known = int64(d.number(1 << 62))
+		}
 		entries = append(entries, e)
 	}
 	if d.bad {

@@ -11,7 +11,7 @@ import (
 // A departure is a name that a file of ours has left, for as long as it is not
 // known which files have had that name since. Those that came and went between
 // two looks lie beside it, under names that are made of the name, and were born
-// after the file that left. All of them are known as soon as another file has
+// after the file that left was last seen to have it. All of them are known as soon as another file has
 // the name and a look at the directory was not disturbed by renames: whatever
 // has the name after that one is the next departure's concern. So no
 // generation depends on a look at the right moment.
@@ -19,7 +19,7 @@ type departure struct {
 	name    string    // the name that a pattern knows
 	beside  string    // what the names of generations are made of: name, or where the symbolic link led
 	link    bool      // name is a symbolic link
-	after   int64     // birth of the file that left; of several, the first
+	after   int64     // when the file that left had the name for sure, Unix nanoseconds; of several, the first
 	pattern *pattern  // that file's
 	since   time.Time // when it was noticed
 	left    []*file   // the files that left
@@ -34,15 +34,19 @@ func (r *run) depart(f *file, now time.Time) {
 	if own := filepath.Join(filepath.Dir(name), stem(name)); f.wasOwn && f.open == "" && r.t.matches(own) {
 		name = own // path may be one that it was rotated to
 	}
+	after := max(f.id.birth, max(f.known, f.namedAt)-int64(r.t.timing.clock))
+	if f.open != "" {
+		after = f.id.birth // what a link leads to may be made long before it does
+	}
 	d := r.departures[name]
 	if d == nil {
-		d = &departure{name: name, beside: name, after: f.id.birth, pattern: f.pattern, since: now}
+		d = &departure{name: name, beside: name, after: after, pattern: f.pattern, since: now}
 		r.departures[name] = d
 	}
 	if f.open != "" {
 		d.beside, d.link = f.open, true
 	}
-	d.after = min(d.after, f.id.birth)
+	d.after = min(d.after, after)
 	if !slices.Contains(d.left, f) {
 		d.left = append(d.left, f)
 	}
@@ -121,44 +125,6 @@ func (r *run) admitGenerations(d *departure, holder *file, l *listing) (found bo
 func rotatedFrom(of, name string) bool {
 	return strings.HasPrefix(name, of+".") || strings.HasPrefix(name, of+"-")
 }
-
-// admitCopies looks beside f for files outside the patterns that hold what f
-// held: a copy, or a compressed copy, that was made before f was truncated, or
-// is about to be. There may also be one that holds what nobody has seen: the
-// copy of what f held for a moment between two truncations.
-func (r *run) admitCopies(f *file) {
-	of := f.path
-	if f.open != "" {
-		of = f.open
-	}
-	if f.id.birth == 0 || f.onlyTwin || f.compressed() {
-		return
-	}
-	dir, name := filepath.Dir(of), filepath.Base(of)
-	siblings := readListing(dir).byStem[stem(name)]
-	if i, err := statPath(of, false); err != nil || i.id != f.id {
-		// f has left its name meanwhile: what had it since then must not be
-		// taken for a copy of f, or nobody would ever read it.
-		r.scanWanted = true
-		return
-	}
-	for _, s := range siblings {
-		packed := packingOf(s.name) != plain
-		rotated := rotatedFrom(name, s.name) || f.open != ""
-		birth := s.info.id.birth
-		if birth < f.id.birth || !packed && !rotated && stem(name) != name {
-			continue
-		}
-		// Files that are made in one tick of the kernel's clock are born
-		// together, and up to a tick before they are made: that one may be a
-		// generation before f, or have been made after f was last read.
-		unseen := birth > f.intactAt-clockTick || birth == f.id.birth
-		r.bringIn(filepath.Join(dir, s.name), s.info, f.pattern, f.path, packed || !rotated || !unseen)
-	}
-}
-
-// clockTick is the longest time by which the filesystem's clock is behind, in nanoseconds.
-const clockTick = 10_000_000
 
 // bringIn makes the file at path known, which lies beside the patterns and is
 // perhaps what had the name was before. One that is onlyTwin is read only if it

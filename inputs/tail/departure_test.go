@@ -19,10 +19,16 @@ type slowMotion struct {
 	n    int             // lines written
 	seen map[string]bool // lines of files that were there at a look
 	did  []string
+
+	meanwhile func()             // what happens before a file is looked at
+	births    map[identity]int64 // of files of which they are known better than to the kernel
+	writes    map[identity]int64 // their last changes
+	jobs      int                // the input is stopped after so many batches; 0: not at all
+	stored    int                // after so many batches the log fails once; 0: not at all
 }
 
 func newSlowMotion(t *testing.T, quiet time.Duration, links bool, patterns ...string) *slowMotion {
-	s := &slowMotion{rig: newRig(t, patterns...), seen: map[string]bool{}}
+	s := &slowMotion{rig: newRig(t, patterns...), seen: map[string]bool{}, meanwhile: func() {}, births: map[identity]int64{}, writes: map[identity]int64{}}
 	s.conf.FollowSymlinks = links
 	s.time.quiet, s.time.abandon, s.time.settle, s.time.twin = quiet, time.Hour, 0, time.Hour
 	s.begin()
@@ -32,12 +38,25 @@ func newSlowMotion(t *testing.T, quiet time.Duration, links bool, patterns ...st
 func (s *slowMotion) begin() {
 	in, err := New(s.conf, s.env())
 	s.must(err)
-	in.timing = s.time
+	in.timing, in.stat = s.time, s.stat
 	s.run = newRun(in, s.sink)
 	s.run.meters = newMeters(in.env)
+	s.run.hints.paths = map[string]bool{}
 	s.run.hand.free = make(chan *buffer, 1)
 	s.run.hand.free <- &buffer{}
 	s.run.load()
+}
+
+func (s *slowMotion) stat(dir int, name string, flags int) (info, error) {
+	s.meanwhile()
+	i, err := statx(dir, name, flags)
+	if at, ok := s.writes[i.id]; ok {
+		i.mtime = at
+	}
+	if at, ok := s.births[i.id]; ok {
+		i.id.birth = at
+	}
+	return i, err
 }
 
 func (s *slowMotion) end() {
@@ -76,28 +95,56 @@ func (s *slowMotion) look() {
 		r.scan(time.Now())
 		for range 100 {
 			r.tick(time.Now())
-			for len(r.queue) > 0 {
-				r.turn(<-r.hand.free)
-				s.deliver()
+			if s.turns(); s.run != r {
+				return
 			}
 			if len(r.pending) == 0 {
 				break
 			}
 		}
+		if s.deliver(); s.run != r {
+			return
+		}
+	}
+}
+
+// turns reads what is waiting to be read.
+func (s *slowMotion) turns() {
+	r := s.run
+	for r.hinted(); len(r.queue) > 0 && s.run == r; r.hinted() {
+		s.meanwhile()
+		r.turn(<-r.hand.free)
 		s.deliver()
 	}
 }
 
+// deliver stores what there is to be stored, unless the input is stopped before.
 func (s *slowMotion) deliver() {
 	r := s.run
 	for len(r.outbox) > 0 {
+		if s.jobs--; s.jobs == 0 {
+			s.did = append(s.did, "stop")
+			s.restart()
+			return
+		}
 		j := r.outbox[0]
 		r.outbox = r.outbox[1:]
 		r.inFlight++
-		j.receipt, j.err = s.sink.Emit(context.Background(), j.batch)
-		s.must(j.err)
+		switch s.stored--; {
+		case s.stored == 0:
+			s.did = append(s.did, "failure")
+			j.err = errDisk
+		case r.failing != nil:
+			j.err = errDropped
+		default:
+			j.receipt, j.err = s.sink.Emit(context.Background(), j.batch)
+			s.must(j.err)
+		}
 		r.hand.release(j.buffer)
 		r.acked(j)
+	}
+	if r.failing != nil {
+		r.rewind(time.Now())
 	}
 }
 
@@ -236,7 +283,7 @@ func TestBornTogether(t *testing.T) {
 	s.link("gen-0.log")
 	s.look()
 	birth := func(name string) int64 {
-		i, err := statPath(s.path(name), false)
+		i, err := stat(statx).path(s.path(name), false)
 		s.must(err)
 		return i.id.birth
 	}

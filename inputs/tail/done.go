@@ -89,7 +89,7 @@ func (t *Tail) remove(p *pattern, path string, id identity, size, mtime int64) e
 	}
 	defer dir.Close()
 	name := filepath.Base(rel)
-	i, err := statAt(int(dir.Fd()), name, false)
+	i, err := t.stat.at(int(dir.Fd()), name, false)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func archiveCopy(dir *os.File, name string, to *os.File, id identity) (err error
 	}
 	in := os.NewFile(uintptr(fd), name)
 	defer in.Close()
-	if i, err := statFile(in); err != nil || i.id != id {
+	if i, err := stat(statx).file(in); err != nil || i.id != id {
 		return errors.Join(err, errReplaced)
 	}
 	temp := "." + name + ".part" // of an earlier attempt, if it exists

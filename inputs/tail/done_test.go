@@ -124,7 +124,7 @@ func TestRemoveChecks(t *testing.T) {
 	r.write("a.jsonl", "{}\n")
 	in, err := New(r.conf, r.env())
 	r.must(err)
-	i, err := statPath(r.path("a.jsonl"), false)
+	i, err := stat(statx).path(r.path("a.jsonl"), false)
 	r.must(err)
 	p := &in.patterns[0]
 	if err := in.remove(p, r.path("a.jsonl"), i.id, i.size+1, i.mtime); !errors.Is(err, errReplaced) {
@@ -149,8 +149,8 @@ func TestArchiveToAnotherFilesystem(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(other) })
 	r := newRig(t, "*.jsonl")
 	r.conf.OnDone, r.conf.DoneAfter, r.conf.ArchiveDir = "archive", agent.Duration(time.Millisecond), other
-	a, _ := statPath(r.dir, false)
-	b, _ := statPath(other, false)
+	a, _ := stat(statx).path(r.dir, false)
+	b, _ := stat(statx).path(other, false)
 	if a.id.dev == b.id.dev {
 		t.Skip("no second filesystem")
 	}

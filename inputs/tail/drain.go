@@ -12,7 +12,7 @@ func (r *run) drain(f *file, now time.Time) {
 	if f.missed || f.fd == nil && r.ensureOpen(f) != nil {
 		return // what to do about it was done there
 	}
-	i, err := statFile(f.fd)
+	i, err := r.t.stat.file(f.fd)
 	if err != nil {
 		r.trouble(f, err)
 		return
@@ -45,6 +45,9 @@ func (r *run) reopen(f *file, path string) {
 	r.rename(f, path)
 	f.lost, f.followed, f.was = true, true, filepath.Join(filepath.Dir(path), stem(path))
 	r.draining[f] = true
+	if f.offset == 0 { // it was empty: nothing is known of it
+		f.marked, f.found, f.changed = false, time.Now(), time.Now()
+	}
 	if r.ensureOpen(f) == nil {
 		r.log.Debug("a file that was finished is written to", "path", f.path, "id", f.id, "offset", f.offset)
 		r.enqueue(f)
@@ -53,7 +56,7 @@ func (r *run) reopen(f *file, path string) {
 
 // rewritten reports whether f, which is finished, has changed since.
 func (f *file) rewritten(i info) bool {
-	return f.gone != 0 && f.marked && !f.compressed() && i.size > 0 && (i.size != f.offset || i.mtime > f.at)
+	return f.gone != 0 && !f.compressed() && i.size > 0 && (i.size != f.offset || i.mtime > f.at)
 }
 
 // drained reports whether f is read and was quiet long enough.
@@ -67,7 +70,7 @@ func (r *run) succeeded(f *file) bool {
 	if s := r.byPath[f.was]; s != nil && s != f {
 		return true
 	}
-	i, err := statPath(f.was, r.t.config.FollowSymlinks)
+	i, err := r.t.stat.path(f.was, r.t.config.FollowSymlinks)
 	return err == nil && i.id != f.id
 }
 

@@ -48,10 +48,12 @@ type file struct {
 	lost     bool      // no pattern names it any more; it is drained
 	missed   bool      // it was not found when it was looked for
 	leftAt   time.Time // when it was moved or lost
+	namedAt  int64     // when it last had its own name for sure, Unix nanoseconds; 0: unknown
 	followed bool      // it left its name, and what had the name since then is known
 	final    bool      // what is left of it now is a line
-	intactAt int64     // when what was read was last found unchanged, Unix nanoseconds
-	verified time.Time // the same, in this run and since it last went back to its mark
+	known    int64     // when it was found, Unix nanoseconds: copies from before are none of ours
+	copiesTo int64     // copies made until then are known, or hold what it holds; Unix nanoseconds
+	looked   time.Time // when it was last read and was what it had been; in this run and since it last went back to its mark
 	onlyTwin bool      // found beside the patterns: read it only if it continues a file of ours
 	gone     int64     // finished or vanished: since when, Unix nanoseconds; 0: alive
 
@@ -61,6 +63,14 @@ type file struct {
 	doubt     bool   // an earlier run stored lines of it whose numbers are not known
 	disposing bool   // it is being archived
 	trouble   string // the last error that was logged
+}
+
+// where is the path at which f can be opened.
+func (f *file) where() string {
+	if f.open != "" {
+		return f.open
+	}
+	return f.path
 }
 
 func (f *file) compressed() bool { return f.pack != plain }
@@ -112,7 +122,7 @@ func (t *Tail) openFile(p *pattern, path string, want identity) (*os.File, info,
 		}
 		return nil, info{}, err
 	}
-	i, err := statFile(fd)
+	i, err := t.stat.file(fd)
 	if err == nil {
 		err = t.safe(path, i)
 	}
@@ -147,7 +157,7 @@ func (t *Tail) ownLink(path string, i info) bool {
 	if !slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.base == dir }) {
 		return false
 	}
-	d, err := statPath(dir, true)
+	d, err := t.stat.path(dir, true)
 	return err == nil && d.owner == i.owner && d.mode&0o022 == 0
 }
 

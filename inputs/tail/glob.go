@@ -208,7 +208,7 @@ func (w *walker) dir(p *pattern, rel string) {
 }
 
 func (w *walker) isDir(d *os.File, name string) bool {
-	i, err := statAt(int(d.Fd()), name, true)
+	i, err := w.t.stat.at(int(d.Fd()), name, true)
 	return err == nil && i.dir()
 }
 
@@ -219,10 +219,10 @@ func (w *walker) file(p *pattern, d *os.File, name, dir string) {
 	}
 	f := found{path: path, pattern: p}
 	var err error
-	f.info, err = statAt(int(d.Fd()), name, false)
+	f.info, err = w.t.stat.at(int(d.Fd()), name, false)
 	if err == nil && f.info.symlink() && w.t.config.FollowSymlinks {
 		f.link = true
-		f.info, err = statAt(int(d.Fd()), name, true)
+		f.info, err = w.t.stat.at(int(d.Fd()), name, true)
 	}
 	if err != nil || f.info.dir() {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

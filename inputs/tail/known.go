@@ -16,7 +16,7 @@ func (r *run) load() {
 			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
 		}
 		for _, e := range entries {
-			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, followed: e.followed, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, followed: e.followed, known: e.known, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
 			r.restore(f)
 			r.add(f)
 			if f.wasOwn && (!f.own || f.gone != 0) {
@@ -59,6 +59,7 @@ func (r *run) leave(f *file) {
 	delete(r.draining, f)
 	delete(r.pending, f)
 	delete(r.moving, f)
+	delete(r.unsought, f)
 	f.moved, f.lost = false, false
 }
 
@@ -72,13 +73,18 @@ func (r *run) restore(f *file) {
 	if pos, ok := r.sink.Resume(f.id.key()); ok {
 		if s, err := parseState(pos); err != nil {
 			r.log.Error("cannot read the position in a file, reading it from its beginning", "path", f.path, "err", err)
-		} else {
+		} else if !s.finished || s.offset > 0 { // one that was empty may become a copy yet
 			f.state, f.marked = s, true
 		}
 	}
 	f.acked, f.markedSeq, f.ackedSeq = f.offset, f.seq, f.seq
 	f.doubt = f.offset > 0 && !f.seqSure
-	f.verified, f.intactAt = time.Time{}, max(f.intactAt, f.at)
+	f.looked, f.copiesTo = time.Time{}, max(f.known, f.at)
+	if f.unsought {
+		r.unsought[f] = true
+	} else {
+		delete(r.unsought, f)
+	}
 	f.seen, f.final, f.atEnd = 0, false, false
 }
 

@@ -18,7 +18,7 @@ type besides struct {
 	info info // zero if name was gone when it was looked at
 }
 
-// list reads dir, once in a scan however many files need it. While names change
+// list reads dir; once in a scan, however many files need it. While names change
 // hands, reading a directory can miss a file, and a name that was read can be
 // another file's by the time it is looked at: so it is read twice. Names that
 // are the same both times have kept still.
@@ -26,13 +26,15 @@ func (r *run) list(dir string) *listing {
 	if l := r.lists[dir]; l != nil {
 		return l
 	}
-	first, l := readListing(dir), readListing(dir)
+	first, l := r.t.readListing(dir), r.t.readListing(dir)
 	l.join(first)
-	r.lists[dir] = l
+	if r.lists != nil {
+		r.lists[dir] = l
+	}
 	return l
 }
 
-func readListing(dir string) *listing {
+func (t *Tail) readListing(dir string) *listing {
 	l := &listing{byID: map[identity]string{}, byStem: map[string][]besides{}, torn: map[string]bool{}}
 	d, err := os.Open(dir)
 	if err != nil {
@@ -41,7 +43,7 @@ func readListing(dir string) *listing {
 	defer d.Close()
 	names, _ := d.Readdirnames(-1)
 	for _, name := range names {
-		i, err := statAt(int(d.Fd()), name, false)
+		i, err := t.stat.at(int(d.Fd()), name, false)
 		s := stem(name)
 		switch {
 		case err != nil:

@@ -40,7 +40,7 @@ func TestListingDuringRenames(t *testing.T) {
 	}()
 	torn := 0
 	for range 500 {
-		l := (&run{lists: map[string]*listing{}}).list(dir)
+		l := (&run{t: &Tail{stat: statx}, lists: map[string]*listing{}}).list(dir)
 		if l.torn["app.log"] {
 			torn++
 		} else if len(l.byID) != files {
@@ -52,7 +52,7 @@ func TestListingDuringRenames(t *testing.T) {
 	if torn == 0 {
 		t.Error("no listing was disturbed")
 	}
-	if l := (&run{lists: map[string]*listing{}}).list(dir); l.torn["app.log"] || len(l.byID) != files || len(l.byStem["app.log"]) != files {
+	if l := (&run{t: &Tail{stat: statx}, lists: map[string]*listing{}}).list(dir); l.torn["app.log"] || len(l.byID) != files || len(l.byStem["app.log"]) != files {
 		t.Errorf("in quiet: torn %v, %d and %d files of %d", l.torn, len(l.byID), len(l.byStem["app.log"]), files)
 	}
 }

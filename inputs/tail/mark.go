@@ -52,8 +52,9 @@ type state struct {
 	skipping bool         // the offset is inside a line that was too long
 	finished bool         // nothing will be added: rotated away or unlinked, and read to the end
 	seq      uint64       // the last event of it, as far as known
+	unsought bool         // copies made since at may be known to nobody
 	seqSure  bool         // seq covers everything before offset
-	at       int64        // when this was written, Unix nanoseconds
+	at       int64        // when this was written, or copiesTo if unsought; Unix nanoseconds
 	past     []generation // what was read before truncations, the latest first; never written to
 }
 
@@ -89,7 +90,7 @@ const stateVersion = 1
 func appendState(dst []byte, s *state) []byte {
 	dst = append(dst, stateVersion)
 	var flags byte
-	for i, f := range []bool{s.skipping, s.finished, s.seqSure} {
+	for i, f := range []bool{s.skipping, s.finished, s.seqSure, s.unsought} {
 		if f {
 			flags |= 1 << i
 		}
@@ -128,7 +129,7 @@ func parseState(b []byte) (state, error) {
 		return s, errMark
 	}
 	flags := d.byte()
-	s.skipping, s.finished, s.seqSure = flags&1 != 0, flags&2 != 0, flags&4 != 0
+	s.skipping, s.finished, s.seqSure, s.unsought = flags&1 != 0, flags&2 != 0, flags&4 != 0, flags&8 != 0
 	s.print = d.print()
 	s.gen = int(d.number(1 << 31))
 	s.seq = d.number(1 << 62)

@@ -12,10 +12,7 @@ func (r *run) ensureOpen(f *file) error {
 	if f.fd != nil {
 		return nil
 	}
-	path := f.path
-	if f.open != "" {
-		path = f.open
-	}
+	path := f.where()
 	fd, i, err := r.t.openFile(f.pattern, path, f.id)
 	var refusal *refusalError
 	switch {

@@ -44,6 +44,48 @@ func TestCopyTruncateWhileDown(t *testing.T) {
 	}
 }
 
+// Copies that were there before the input was first started are none of its
+// business, also when the file is truncated before more is written to it.
+func TestCopiesFromBefore(t *testing.T) {
+	for _, start := range []string{"beginning", "end"} {
+		t.Run(start, func(t *testing.T) {
+			r := newRig(t, "app.log")
+			r.conf.StartAt = start
+			text, want := numbered(0, 10)
+			old, _ := numbered(1000, 1010)
+			r.write("app.log", text)
+			r.nextTick()
+			r.write("app.log.1", old)
+			time.Sleep(2 * r.time.clock) // a file as young as that may have been made since
+			r.start()
+			if start == "end" {
+				want = nil
+				r.sink.await(t, "the first look", func(s *fakeSink) bool { return s.marks[startedKey] != nil })
+			}
+			r.expect(want...)
+			next, more := numbered(100, 110)
+			r.copyTruncate("app.log", "app.log.2", next)
+			want = append(want, more...)
+			r.expect(want...)
+			r.calm()
+			r.expect(want...)
+			r.halt()
+			r.start()
+			next, more = numbered(150, 160)
+			r.write("app.log", next)
+			want = append(want, more...)
+			r.expect(want...)
+			r.must(os.Rename(r.path("app.log"), r.path("app.log.3"))) // somebody changed the way of rotation
+			next, more = numbered(200, 210)
+			r.write("app.log", next)
+			want = append(want, more...)
+			r.expect(want...)
+			r.calm()
+			r.expect(want...)
+		})
+	}
+}
+
 // A script that copies over the last copy keeps the same file for all copies.
 func TestCopyTruncateOverTheLastCopy(t *testing.T) {
 	for _, glob := range []string{"app.log", "app.log*"} {
@@ -129,7 +171,7 @@ func (r *rig) nextTick() {
 	r.t.Helper()
 	birth := func() int64 {
 		r.write("a file of this tick", "")
-		i, err := statPath(r.path("a file of this tick"), false)
+		i, err := stat(statx).path(r.path("a file of this tick"), false)
 		r.must(err)
 		r.must(os.Remove(r.path("a file of this tick")))
 		return i.id.birth
@@ -345,7 +387,7 @@ func TestDeviceNumberChanges(t *testing.T) {
 	r.expect(want...)
 	r.halt()
 	marks := r.sink.snapshot()
-	i, err := statPath(r.path("app.log"), false)
+	i, err := stat(statx).path(r.path("app.log"), false)
 	r.must(err)
 	was := i.id
 	was.dev++

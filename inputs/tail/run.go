@@ -40,6 +40,7 @@ type run struct {
 	pending  map[*file]bool // waiting for a decision, for quiet or after trouble
 	moving   map[*file]bool // renamed, not yet finished
 	suspects map[*file]suspicion
+	unsought map[*file]bool // copies of which the next scan looks for
 
 	departures map[string]*departure // by name
 	settled    []*file               // of departures that have ended since the catalog was last written
@@ -56,6 +57,7 @@ type run struct {
 	pause     time.Duration // before resumeAt; so long without a failure ends the trouble
 
 	scanWanted bool
+	looking    time.Time // when the look began in which files are found now
 	scanned    time.Time // end of the last scan
 	scanTook   time.Duration
 	ticked     time.Time
@@ -67,7 +69,7 @@ func newRun(t *Tail, sink agent.Sink) *run {
 		t: t, sink: sink, log: t.env.Log,
 		asked: make(chan chan []agent.FileStatus), ended: make(chan struct{}), disposed: make(chan disposal),
 		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
-		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]suspicion{},
+		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]suspicion{}, unsought: map[*file]bool{},
 		departures: map[string]*departure{},
 		dirty:      map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]int64{}, scanWanted: true,
 	}

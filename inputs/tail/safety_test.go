@@ -80,7 +80,7 @@ func TestSwapRace(t *testing.T) {
 	in, err := New(r.conf, r.env())
 	r.must(err)
 	p := &in.patterns[0]
-	wanted, err := statPath(filepath.Join(outside, "a.jsonl"), false)
+	wanted, err := stat(statx).path(filepath.Join(outside, "a.jsonl"), false)
 	r.must(err)
 	var stop atomic.Bool
 	done := make(chan struct{})

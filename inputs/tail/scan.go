@@ -11,7 +11,7 @@ import (
 
 // scan looks at everything: new files, renamed ones, changed ones, vanished ones.
 func (r *run) scan(now time.Time) {
-	r.scanWanted = false
+	r.scanWanted, r.looking = false, now
 	look := r.t.walk()
 	r.hints.watch(look.dirs)
 	present := make(map[identity]bool, len(look.found))
@@ -55,6 +55,7 @@ func (r *run) scan(now time.Time) {
 	r.lists = map[string]*listing{}
 	r.searchDepartures(now)
 	r.searchLost(now)
+	r.searchUnsought()
 	r.lists = nil
 	r.forgetOld(now)
 	r.flushCatalog()
@@ -101,6 +102,9 @@ func (r *run) place(f *file, fo found) {
 	if f.lost {
 		delete(r.draining, f)
 		f.lost, f.onlyTwin = false, false
+		if f.unsought {
+			r.unsought[f] = true
+		}
 	}
 	if f.path != fo.path {
 		if f.wasOwn {
@@ -125,6 +129,9 @@ func (r *run) place(f *file, fo found) {
 		f.followed = false
 		r.dirty[f.id.shard()] = true
 	}
+	if f.own {
+		f.namedAt = r.looking.UnixNano()
+	}
 	f.pattern = fo.pattern
 	r.byPath[f.path] = f
 	r.observe(f, fo.info)
@@ -132,7 +139,7 @@ func (r *run) place(f *file, fo found) {
 
 // admit makes a file known that was never seen.
 func (r *run) admit(fo found) *file {
-	f := &file{id: fo.info.id, path: fo.path, pattern: fo.pattern, pack: packingOf(fo.path)}
+	f := &file{id: fo.info.id, path: fo.path, pattern: fo.pattern, pack: packingOf(fo.path), known: r.looking.UnixNano()}
 	r.log.Debug("a new file", "path", f.path, "id", f.id, "size", fo.info.size)
 	r.restore(f) // the catalog may have been lost
 	r.add(f)
@@ -158,10 +165,10 @@ func (r *run) target(fo found) string {
 	if err != nil {
 		return ""
 	}
-	if i, err := statPath(path, false); err == nil && i.id == fo.info.id {
+	if i, err := r.t.stat.path(path, false); err == nil && i.id == fo.info.id {
 		return path
 	}
-	if name, ok := readListing(filepath.Dir(path)).byID[fo.info.id]; ok {
+	if name, ok := r.t.readListing(filepath.Dir(path)).byID[fo.info.id]; ok {
 		return filepath.Join(filepath.Dir(path), name)
 	}
 	return path
@@ -201,7 +208,7 @@ func (r *run) searchLost(now time.Time) {
 			continue
 		}
 		if f.open != "" { // where the link led
-			if i, err := statPath(f.open, false); err == nil && i.id == f.id {
+			if i, err := r.t.stat.path(f.open, false); err == nil && i.id == f.id {
 				r.ensureOpen(f)
 				continue
 			}
@@ -277,7 +284,7 @@ func (r *run) flushCatalog() {
 	lists := make(map[int][]entry, len(r.dirty))
 	for _, f := range r.files {
 		if n := f.id.shard(); r.dirty[n] {
-			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn, followed: f.followed})
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn, followed: f.followed, known: f.known})
 		}
 	}
 	var last *job

@@ -58,12 +58,19 @@ func (r *run) serve(f *file, b *buffer) bool {
 		f.final = false
 	}
 	changed := used > 0 || next.finished && !f.finished
-	if used > 0 && seen == 0 && f.gen > 0 && !f.lost {
+	if used > 0 && seen == 0 && !f.lost {
 		// No text proves that this is what came right after the truncation: there
 		// may have been another one since, with a copy of what was between them.
-		r.admitCopies(f)
+		if f.gen > 0 {
+			r.seek(f)
+		} else {
+			r.seekFirst(f)
+		}
+		next.unsought = f.unsought
+		// Copies are listed before what came after them is stored: later nobody would look for them.
+		r.flushCatalog()
 	}
-	f.state, f.seen, f.atEnd = next, next.offset+left, !more && err == nil
+	f.state, f.seen, f.atEnd, f.looked = next, next.offset+left, !more && err == nil, now
 	if more {
 		r.enqueue(f)
 	}
@@ -119,8 +126,8 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 			r.truncated(f)
 			return nil, 0, false, errTruncated
 		}
-		if seen > 0 {
-			f.verified, f.intactAt = f.used, f.used.UnixNano()
+		if seen > 0 && !f.unsought {
+			f.copiesTo = f.used.UnixNano()
 		}
 		end = err == io.EOF || errors.Is(err, errUnfinished)
 		if err == io.EOF {
@@ -166,7 +173,9 @@ func (r *run) handOver(f *file, b *buffer, bytes int64) {
 		r.flushCatalog() // no file has a mark without being listed
 	}
 	f.seq, f.seqSure, f.marked = f.ackedSeq, false, true
-	f.at = f.used.UnixNano()
+	if f.at = f.used.UnixNano(); f.unsought {
+		f.at = f.copiesTo
+	}
 	b.mark = appendState(b.mark[:0], &f.state)
 	since := int64(0)
 	if f.atEnd {
@@ -209,7 +218,7 @@ func (r *run) truncated(f *file) {
 	r.closeStream(f)
 	if !f.lost {
 		// Copies are listed before the truncation is: later nobody would look for them.
-		r.admitCopies(f)
+		r.seek(f)
 		r.flushCatalog()
 	}
 	if copied {
@@ -235,7 +244,7 @@ func (r *run) skipToEnd(f *file) {
 	if f.compressed() || r.ensureOpen(f) != nil {
 		return
 	}
-	i, err := statFile(f.fd)
+	i, err := r.t.stat.file(f.fd)
 	if err != nil || i.size == 0 {
 		return
 	}
@@ -258,7 +267,7 @@ func (r *run) skipToEnd(f *file) {
 		r.trouble(f, err)
 		return
 	}
-	f.skipping, f.marked = skipping, true
+	f.skipping, f.marked, f.at = skipping, true, f.copiesTo
 	f.acked = f.offset
 	begin := f.state
 	f.begin = &begin

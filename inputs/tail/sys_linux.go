@@ -24,18 +24,21 @@ func (i info) symlink() bool { return i.mode&unix.S_IFMT == unix.S_IFLNK }
 func (i info) fifo() bool    { return i.mode&unix.S_IFMT == unix.S_IFIFO }
 func (i info) dir() bool     { return i.mode&unix.S_IFMT == unix.S_IFDIR }
 
-// statAt looks at name in the directory dir, or at a path if dir is unix.AT_FDCWD.
-func statAt(dir int, name string, follow bool) (info, error) {
+// A stat looks at files: statx, or what a test has in its place.
+type stat func(dir int, name string, flags int) (info, error)
+
+// at looks at name in the directory dir, or at a path if dir is unix.AT_FDCWD.
+func (s stat) at(dir int, name string, follow bool) (info, error) {
 	flags := unix.AT_NO_AUTOMOUNT
 	if !follow {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
 	}
-	return statx(dir, name, flags)
+	return s(dir, name, flags)
 }
 
-func statPath(path string, follow bool) (info, error) { return statAt(unix.AT_FDCWD, path, follow) }
+func (s stat) path(path string, follow bool) (info, error) { return s.at(unix.AT_FDCWD, path, follow) }
 
-func statFile(f *os.File) (info, error) { return statx(int(f.Fd()), "", unix.AT_EMPTY_PATH) }
+func (s stat) file(f *os.File) (info, error) { return s(int(f.Fd()), "", unix.AT_EMPTY_PATH) }
 
 func statx(dir int, name string, flags int) (info, error) {
 	const want = unix.STATX_BASIC_STATS | unix.STATX_BTIME

@@ -103,6 +103,7 @@ type timing struct {
 	retry    time.Duration // first pause after the log did not take a batch; doubles to 30 times that
 	pace     time.Duration // between two looks at notifications
 	forget   time.Duration // a file that is gone stays known so long
+	clock    time.Duration // the filesystem's clock is behind by no more
 	open     int           // descriptors kept open
 	noNotify bool          // never use inotify
 }
@@ -110,7 +111,7 @@ type timing struct {
 var defaultTiming = timing{
 	scan: 10 * time.Second, poll: time.Second, tick: 200 * time.Millisecond, quiet: 5 * time.Second,
 	abandon: 5 * time.Minute, settle: time.Second, twin: 5 * time.Second, retry: time.Second,
-	pace: 40 * time.Millisecond, forget: 24 * time.Hour, open: 256,
+	pace: 40 * time.Millisecond, forget: 24 * time.Hour, clock: 10 * time.Millisecond, open: 256,
 }
 
 // Tail is the input.
@@ -119,12 +120,13 @@ type Tail struct {
 	env      agent.Env
 	timing   timing
 	patterns []pattern
+	stat     stat
 	current  atomic.Pointer[run] // the run in progress, for Files
 }
 
 // New makes the input; c must be valid.
 func New(c Config, env agent.Env) (*Tail, error) {
-	t := &Tail{config: c, env: env, timing: defaultTiming}
+	t := &Tail{config: c, env: env, timing: defaultTiming, stat: statx}
 	for _, p := range c.Paths {
 		pat, err := newPattern(p)
 		if err != nil {

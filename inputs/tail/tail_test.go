@@ -26,7 +26,7 @@ func deadline() <-chan time.Time { return time.After(20 * time.Second) }
 var quick = timing{
 	scan: 50 * time.Millisecond, poll: 50 * time.Millisecond, tick: 5 * time.Millisecond, quiet: 60 * time.Millisecond,
 	abandon: 2 * time.Second, settle: 20 * time.Millisecond, twin: 150 * time.Millisecond, retry: 5 * time.Millisecond,
-	pace: time.Millisecond, forget: time.Hour, open: 256,
+	pace: time.Millisecond, forget: time.Hour, clock: 10 * time.Millisecond, open: 256,
 }
 
 // A rig is a directory, a log and an input between them.

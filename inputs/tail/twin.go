@@ -27,6 +27,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 	}
 	if n == 0 {
 		f.atEnd = err == io.EOF
+		f.looked = now
 		if err != nil && err != io.EOF {
 			r.trouble(f, err)
 		}
@@ -42,6 +43,11 @@ func (r *run) decide(f *file, now time.Time) bool {
 		return false
 	}
 	beside := !f.compressed() && !r.t.matches(f.path)
+	if of := r.source(f); of != nil && of.looked.Before(f.found) && of.trouble == "" && now.Sub(f.found) < 12*r.t.timing.twin {
+		r.enqueue(of)
+		r.pending[f] = true // what it holds now is not known yet
+		return false
+	}
 	for _, other := range kin {
 		if !other.compressed() && !other.onlyTwin {
 			s.compare(other)
@@ -132,7 +138,7 @@ func (s *search) compare(other *file) {
 		return
 	}
 	switch {
-	case alive && other.verified.Before(later(f.found, other.leftAt)):
+	case alive && other.looked.Before(later(f.found, other.leftAt)):
 		// It may have been truncated, and then renamed: that is seen when it is read again.
 		s.r.enqueue(other)
 		s.wait = true

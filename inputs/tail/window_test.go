@@ -88,7 +88,7 @@ func TestTargetOfASwitchedLink(t *testing.T) {
 	r.write("old", "{}\n")
 	r.write("new", "{}\n")
 	r.must(os.Symlink("new", r.path("app.log")))
-	i, err := statPath(r.path("old"), false)
+	i, err := stat(statx).path(r.path("old"), false)
 	r.must(err)
 	in, err := New(r.conf, r.env())
 	r.must(err)
