@@ -40,7 +40,7 @@ type Config struct {
 // Codec is an agent.Encoder. It is safe for concurrent use.
 type Codec struct {
 	reader  fields.Reader
-	threats fields.Memo // what appendThreat appended for the forms and bytes that reader saw
+	threats fields.Memo // what appendThreat appended, by mitre_attack
 	action  action
 	raw     bool
 

@@ -266,12 +266,16 @@ func TestRiskOfTheHost(t *testing.T) {
 	}
 }
 
-// The same bytes say something else where another key stands before them.
+// The same bytes say something else beside other keys, or another mitre_attack.
 func TestAttacksOfTheSameBytesAreToldApart(t *testing.T) {
 	c := season(t, Config{App: "zerotrust"})
 	for range 100 {
-		for _, first := range []string{"tactic", "tactic_name", "sub_technique", "technique_name"} {
-			e := &agent.Event{Body: []byte(`{"mitre_attack":{"` + first + `":"T1","technique":"T2"}}`)}
+		for _, attack := range []string{
+			`{"tactic":"T1","technique":"T2"}`, `{"sub_technique":"T1","technique":"T2"}`, `{"technique_name":"T1","technique":"T2"}`, `{"technique":"T2"}`, `{"tactic":"T1"}`, `{"tactic":"T3"}`, `["T2"]`,
+			`{"tactic":"T1"},"mitre_attack":{"technique":"T2"}`, `{"tactic":"T3"},"mitre_attack":{"technique":"T2"}`,
+			`{"tactic":"T1"},"mitre_attack":[{"technique":"T2"}]`, `[{"technique":"T2"}]`, `[{"technique":"T2"}],"mitre_attack":{"tactic":"T3"}`, `[{"technique":"T2"}],"mitre_attack":"T3"`,
+		} {
+			e := &agent.Event{Body: []byte(`{"mitre_attack":` + attack + `}`)}
 			out, err := c.Encode(nil, e)
 			if fresh := c.fresh(t, e); err != nil || !bytes.Equal(out, fresh) {
 				t.Fatalf("%v: %s, but %s had no event come before", err, out, fresh)

@@ -11,22 +11,22 @@ import (
 // object that is still open, and leaves its own open. Events name few
 // techniques again and again, so that they are mostly there already.
 func (c *Codec) appendThreat(dst []byte, f *fields.Fields) []byte {
-	form, raw := f.Attack()
-	if form != 0 {
+	raw, ok := f.Attack()
+	if ok {
 		if raw == nil {
 			return dst
 		}
-		if known := c.threats.Find(form, raw); known != "" {
+		if known := c.threats.Find(0, raw); known != "" {
 			return append(dst, known...)
 		}
 	}
-	mitre, ok := f.Mitre()
-	if !ok {
+	mitre, any := f.Mitre()
+	if !any {
 		return dst
 	}
 	before := len(dst)
-	if dst = appendAttack(dst, mitre); form != 0 {
-		c.threats.Keep(form, raw, dst[before:])
+	if dst = appendAttack(dst, mitre); ok {
+		c.threats.Keep(0, raw, dst[before:])
 	}
 	return dst
 }

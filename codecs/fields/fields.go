@@ -45,7 +45,7 @@ type Fields struct {
 
 	body  []byte
 	at    [names]span
-	known *shape // as which a Reader read it, or nil
+	twice bool // there is more than one mitre_attack that is an object
 }
 
 // A span is where a value stands in the body; its end is 0 if it does not.

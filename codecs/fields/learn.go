@@ -2,25 +2,78 @@ package fields
 
 // The limits of what is learnt: longer events are rare, and reading them in the usual way costs them little.
 const (
-	maxSteps = 64
-	maxShape = 16 << 10
+	maxSteps  = 64
+	maxShape  = 4 << 10   // bytes of a body whose shape is learnt
+	maxBody   = 1<<16 - 1 // bytes of a body that is compared with shapes
+	maxShapes = 8         // of the types of a slot
 )
 
-// shape is that of the body, which f was read from, or nil if it is not worth knowing.
+// learn is the family with the shape of the body that f was read from, which
+// none of the known ones was, or nil if there is nothing to learn. It is the nth such event.
+func (known *family) learn(f *Fields, n uint64) *family {
+	s := f.shape()
+	if s == nil {
+		return nil
+	}
+	more := &family{}
+	if known != nil {
+		more.shapes = known.shapes
+	}
+	place := int(n % maxShapes)
+	for i, old := range more.shapes {
+		if old == nil {
+			place = i
+			break
+		}
+		if loose, ok := old.differs(s); ok {
+			if loose == old.loose {
+				return nil // somebody else was faster
+			}
+			s = old.with(loose)
+			place = i
+			break
+		}
+	}
+	if s.steps == nil {
+		loose := uint64(0)
+		if n > eager {
+			loose = ^loose // it would take too long to find out what never changes
+		}
+		s = s.with(loose)
+	}
+	more.shapes[place] = s
+	for i, a := range more.shapes {
+		for j, b := range more.shapes {
+			if a != nil && b != nil {
+				more.common[i][j] = uint8(a.common(b))
+			}
+		}
+	}
+	return more
+}
+
+// shape is that of the body, which f was read from, or nil if it is not worth knowing. Its steps are still to be made.
 func (f *Fields) shape() *shape {
 	b := f.body
-	if len(b) > maxShape {
+	if _, known := f.Attack(); !known || len(b) > maxShape {
 		return nil
 	}
 	s := &shape{}
 	whole := string(b) // all texts and values are parts of it
 	from := 0          // what is not in a text yet
+	var within []fixed
 	for i := 0; i < len(b); {
+		name := f.nameAt(i)
+		if name == attackOpens || name == attackCloses {
+			within = append(within, fixed{name, uint32(i - from), uint32(i - from + 1)})
+			i++
+			continue
+		}
 		if c := b[i]; c <= ' ' || c == ',' || c == ':' || c == '}' {
 			i++
 			continue
 		}
-		st := step{kind: anything, name: f.nameAt(i)}
+		st := step{kind: anything, name: name}
 		if b[i] == '{' {
 			if st.name == unmapped {
 				i++
@@ -33,7 +86,7 @@ func (f *Fields) shape() *shape {
 			i = colon // it was a key
 			continue
 		}
-		if end == i || b[i] == '"' && end-i < 2 || len(s.steps) == maxSteps {
+		if end == i || b[i] == '"' && end-i < 2 || len(s.all) == maxSteps {
 			return nil // no JSON, or too much of it
 		}
 		switch {
@@ -44,19 +97,14 @@ func (f *Fields) shape() *shape {
 		case (b[i] == '-' || '0' <= b[i] && b[i] <= '9') && end-i < 8:
 			st.kind = number
 		}
-		st.text, st.size = whole[from:i], end-i
+		st.text, st.size, st.fixed = whole[from:i], end-i, within
 		st.mark = 0x80 << (st.size % 8 * 8)
-		s.steps, s.values = append(s.steps, st), append(s.values, whole[i:end])
-		if attacks == st.name || tactic <= st.name && st.name <= subTechniqueName {
-			if s.lastAttack = st.name; s.firstAttack == unmapped {
-				s.firstAttack = st.name
-			}
-		}
-		if from, i = end, end; st.kind == text {
+		s.all, s.values = append(s.all, st), append(s.values, whole[i:end])
+		if from, i, within = end, end, nil; st.kind == text {
 			i++
 		}
 	}
-	s.end = whole[from:]
+	s.last, s.lastFixed = whole[from:], within
 	return s
 }
 
@@ -70,29 +118,36 @@ func (f *Fields) nameAt(i int) Name {
 	return unmapped
 }
 
-// loosen is called with an event of the shape s in which a value is another than it always was.
-func (s *shape) loosen(f *Fields) {
-	now, usual := f.shape(), s.usual.Load()
-	if now == nil || len(now.steps) != len(s.steps) {
-		return
+// differs reports whether t, which is new, is of the same texts as s, and which values have changed with it.
+func (s *shape) differs(t *shape) (loose uint64, same bool) {
+	if len(s.all) != len(t.all) || s.last != t.last {
+		return 0, false
 	}
-	loose := usual.loose
-	for k, v := range s.values {
-		if v != now.values[k] {
+	loose = s.loose
+	for k := range s.all {
+		a, b := &s.all[k], &t.all[k]
+		if a.text != b.text || a.name != b.name || (a.kind == object) != (b.kind == object) {
+			return 0, false
+		}
+		if s.values[k] != t.values[k] {
 			loose |= 1 << k
 		}
 	}
-	if loose != usual.loose {
-		s.usual.Store(s.fuse(loose))
-	}
+	return loose, true
 }
 
-// fuse makes the shape in which only the values of loose are values, and the others parts of the texts around them.
-func (s *shape) fuse(loose uint64) *shape {
-	u := &shape{form: s.form, firstAttack: s.firstAttack, lastAttack: s.lastAttack, loose: loose}
+// with is s with the values of loose as values, and the others as parts of the texts around them.
+func (s *shape) with(loose uint64) *shape {
+	u := &shape{all: s.all, last: s.last, lastFixed: s.lastFixed, values: s.values, loose: loose, steps: []step{}}
 	var before []byte
 	var within []fixed
-	for k, st := range s.steps {
+	move := func(all []fixed) {
+		for _, c := range all {
+			within = append(within, fixed{c.name, uint32(len(before)) + c.start, uint32(len(before)) + c.end})
+		}
+	}
+	for k, st := range s.all {
+		move(st.fixed)
 		before = append(before, st.text...)
 		if loose&(1<<k) != 0 {
 			st.text, st.fixed = string(before), within
@@ -108,6 +163,19 @@ func (s *shape) fuse(loose uint64) *shape {
 			within = append(within, v)
 		}
 	}
-	u.end, u.fixed = string(append(before, s.end...)), within
+	move(s.lastFixed)
+	u.end, u.fixed = string(append(before, s.last...)), within
 	return u
+}
+
+// common is how many steps at their beginning s and t share.
+func (s *shape) common(t *shape) (n int) {
+	for n < min(len(s.steps), len(t.steps)) {
+		a, b := &s.steps[n], &t.steps[n]
+		if a.text != b.text || a.kind != b.kind {
+			break
+		}
+		n++
+	}
+	return n
 }

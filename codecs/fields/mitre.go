@@ -21,18 +21,18 @@ func (f *Fields) Mitre() (m *Mitre, ok bool) {
 	return (*Mitre)(f), ok
 }
 
-// Attack is the part of the body that Mitre reads, nil if there is none, and
-// the number of the form by which the Reader knew the event: what two events of one Reader with the
-// same form and the same bytes there name of ATT&CK is the same. form is 0 if the event had no form that was known.
-func (f *Fields) Attack() (form uint64, raw []byte) {
-	s := f.known
-	if s == nil {
-		return 0, nil
+// Attack is mitre_attack as it stands in the body: what Mitre says follows from
+// it alone. It is nil if Mitre says nothing. ok is false if that takes a closer look.
+func (f *Fields) Attack() (raw []byte, ok bool) {
+	opens, closes := f.at[attackOpens], f.at[attackCloses]
+	list := (*Mitre)(f).list()
+	switch {
+	case opens.end == 0:
+		return list, true
+	case closes.end == 0 || list != nil || f.twice:
+		return nil, false
 	}
-	if s.firstAttack == unmapped {
-		return s.form, nil
-	}
-	return s.form, f.body[f.at[s.firstAttack].start:f.at[s.lastAttack].end]
+	return f.body[opens.start:closes.end], true
 }
 
 // list is mitre_attack, if it is an array.

@@ -47,6 +47,9 @@ const (
 	subTechnique
 	subTechniqueName
 
+	attackOpens // the braces of mitre_attack, if it is an object
+	attackCloses
+
 	names
 )
 

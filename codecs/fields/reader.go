@@ -1,7 +1,6 @@
 package fields
 
 import (
-	"math/bits"
 	"sync/atomic"
 
 	"github.com/adrian207/siemd/agent"
@@ -16,37 +15,32 @@ import (
 // The zero Reader is ready. It is safe for concurrent use.
 type Reader struct {
 	slots [16]slot // by type
-	forms atomic.Uint64
 }
 
-// A slot has the last two shapes of the types that fall into it.
+// A slot has what is known of the types that fall into it.
 type slot struct {
-	shapes [2]atomic.Pointer[shape]
+	known  atomic.Pointer[family]
 	misses atomic.Uint64
+}
+
+// A family is the shapes of a slot. It is never changed.
+type family struct {
+	shapes [maxShapes]*shape           // nil behind the last
+	common [maxShapes][maxShapes]uint8 // steps at their beginning that two of them share
 }
 
 // Read fills f, which is zero, from e.
 func (r *Reader) Read(f *Fields, e *agent.Event) {
 	f.Kind, f.body = KindOf(e.Type), e.Body
 	s := r.slot(e.Type)
-	var known [len(s.shapes)]*shape
-	for i := range known {
-		if known[i] = s.shapes[i].Load(); known[i] != nil && known[i].usual.Load().fits(f) {
-			return
-		}
-	}
-	for _, k := range known {
-		if k != nil && k.fits(f) {
-			k.loosen(f)
-			return
-		}
+	known := s.known.Load()
+	if known != nil && known.read(f) {
+		return
 	}
 	f.scan(top)
 	if n := s.misses.Add(1); seldom(n) {
-		if learned := f.shape(); learned != nil {
-			learned.form = r.forms.Add(1)
-			learned.usual.Store(learned.fuse(0))
-			s.shapes[bits.TrailingZeros64(n)%2].Store(learned)
+		if more := known.learn(f, n); more != nil {
+			s.known.Store(more)
 		}
 	}
 }
@@ -60,7 +54,37 @@ func (r *Reader) slot(eventType []byte) *slot {
 	return &r.slots[h%len(r.slots)]
 }
 
-// seldom reports whether the nth event that was not as expected is worth
-// learning from: the first ones are, then one in 1024. So events that are all different cost little,
-// and what changes after a year is learnt as well.
-func seldom(n uint64) bool { return n <= 64 || n%1024 == 0 }
+// read fills f from its body if that has one of the shapes, or reports false and leaves f as it was.
+func (known *family) read(f *Fields) bool {
+	if len(f.body) > maxBody {
+		return false
+	}
+	var ends [maxSteps]uint16
+	from := 0
+	for n := 0; n < maxShapes && known.shapes[n] != nil; {
+		s := known.shapes[n]
+		failed := s.walk(f, &ends, from)
+		if failed < 0 {
+			s.fill(f, &ends, from)
+			return true
+		}
+		f.at = [names]span{}
+		// The next one that does not fail for the same reason goes on where the two differ.
+		common := &known.common[n]
+		for n++; n < maxShapes; n++ {
+			if from = int(common[n]); from <= failed {
+				break
+			}
+		}
+	}
+	return false
+}
+
+// The first events that are not as expected are learnt from, and later ones
+// seldom. So events that are all different cost little, and what changes after a year is learnt as well.
+const (
+	eager = 256
+	every = 512
+)
+
+func seldom(n uint64) bool { return n <= eager || n%every == 0 }

@@ -41,7 +41,10 @@ func (f *Fields) scan(g group) {
 		case c == '"':
 			i = stringEnd(b, i)
 		case c == '{' && k.opens != none:
-			g = k.opens // none of whose members is a group
+			if g = k.opens; g == mitre { // none of whose members is a group
+				f.twice = f.at[attackOpens].end > 0
+				f.at[attackOpens] = span{uint32(i), uint32(i) + 1}
+			}
 			i++
 			continue
 		case c == '{' || c == '[':
@@ -61,6 +64,9 @@ func (f *Fields) scan(g group) {
 			}
 			if b[i] != '}' || g == top {
 				return
+			}
+			if g == mitre {
+				f.at[attackCloses] = span{uint32(i), uint32(i) + 1}
 			}
 			i++
 			g = top

@@ -3,22 +3,20 @@ package fields
 import (
 	"encoding/binary"
 	"math/bits"
-	"sync/atomic"
 )
 
 // A shape is how an event is written: the texts around its values. Objects are
-// part of the texts, down to their members, arrays are values.
+// part of the texts, down to their members, arrays are values. Values that never changed are parts of the texts too.
 type shape struct {
-	form  uint64 // its number among those of a Reader
 	steps []step
 	end   string  // the text behind the last value
 	fixed []fixed // in end
 
-	firstAttack, lastAttack Name // where what Mitre reads begins and ends, or unmapped
-
-	usual  atomic.Pointer[shape] // the same with values that never changed as parts of the texts; nil if this is such a one
-	values []string              // of the event that it was learnt from, by step, without quotes
-	loose  uint64                // in usual: those that changed, by step
+	all       []step   // with every value
+	last      string   // the text behind the last of them
+	lastFixed []fixed  // in last
+	values    []string // of the event that it was learnt from, by step of all, without quotes
+	loose     uint64   // those that changed, by step of all
 }
 
 // A step is a text and the value behind it.
@@ -31,7 +29,7 @@ type step struct {
 	fixed []fixed // in text
 }
 
-// A fixed value is a part of a text: what never changed.
+// A fixed value is a part of a text.
 type fixed struct {
 	name       Name
 	start, end uint32
@@ -46,68 +44,77 @@ const (
 	text
 )
 
-// fits fills f from its body if that has the shape s, or reports false and leaves f as it was.
-func (s *shape) fits(f *Fields) bool {
-	if !s.read(f) {
-		f.at = [names]span{}
-		return false
-	}
-	f.known = s
-	return true
-}
-
-// read fills f from its body if that has the shape s, or returns false: f is to be cleared then.
-func (s *shape) read(f *Fields) bool {
+// walk fills f with the values of s from the step at from on. ends has where
+// the values before it end in the body, without their quotes, and is filled further. walk returns
+// the index of the step of which the body is not, or -1 if it has the shape s.
+func (s *shape) walk(f *Fields, ends *[maxSteps]uint16, from int) (failed int) {
 	b := f.body
 	i := 0
-	for k := range s.steps {
+	if from > 0 {
+		i = int(ends[from-1])
+	}
+	for k := from; k < len(s.steps); k++ {
 		st := &s.steps[k]
 		start := i + len(st.text)
 		if start >= len(b) || string(b[i:start]) != st.text {
-			return false
+			return k
 		}
-		for _, v := range st.fixed {
-			f.at[v.name] = span{uint32(i) + v.start, uint32(i) + v.end}
+		for _, c := range st.fixed {
+			f.at[c.name] = span{uint32(i) + c.start, uint32(i) + c.end}
 		}
 		end := start + st.size
 		if st.kind == text {
+			quotes, other := uint64(0), uint64(1)
 			if end+8 <= len(b) && b[end] == '"' {
-				other, at := uint64(0), start
-				for ; at+8 <= end; at += 8 {
+				at := start
+				for other = 0; at+8 <= end; at += 8 {
 					other |= equal(binary.LittleEndian.Uint64(b[at:]), '"'*lows)
 				}
-				quotes := equal(binary.LittleEndian.Uint64(b[at:]), '"'*lows)
-				if other == 0 && quotes&-quotes == st.mark && b[end-1] != '\\' {
-					f.at[st.name] = span{uint32(start - 1), uint32(end + 1)}
-					i = end
-					continue
+				quotes = equal(binary.LittleEndian.Uint64(b[at:]), '"'*lows)
+			}
+			if other != 0 || quotes&-quotes != st.mark || b[end-1] == '\\' { // it is of another size
+				if end, _ = closing(b, start); end >= len(b) {
+					return k
 				}
 			}
-			if i, _ = closing(b, start); i >= len(b) { // it is of another size
-				return false
+			f.at[st.name] = span{uint32(start - 1), uint32(end + 1)}
+		} else {
+			if st.kind == number && start+8 < len(b) {
+				end = start + bits.TrailingZeros64(notNumber(binary.LittleEndian.Uint64(b[start:])))/8
 			}
-			f.at[st.name] = span{uint32(start - 1), uint32(i + 1)}
-			continue
-		}
-		if st.kind == number && start+8 < len(b) {
-			end = start + bits.TrailingZeros64(notNumber(binary.LittleEndian.Uint64(b[start:])))/8
-			if c := b[end]; end > start && (c == ',' || c == '}') {
-				f.at[st.name] = span{uint32(start), uint32(end)}
-				i = end
-				continue
+			if st.kind != number || start+8 >= len(b) || end == start || b[end] != ',' && b[end] != '}' {
+				if b[start] == '{' && st.kind != object {
+					return k // it may have members of interest
+				}
+				end = valueEnd(b, start)
 			}
+			f.at[st.name] = span{uint32(start), uint32(end)}
 		}
-		if b[start] == '{' && st.kind != object {
-			return false // it may have members of interest
-		}
-		i = valueEnd(b, start)
-		f.at[st.name] = span{uint32(start), uint32(i)}
+		ends[k&(maxSteps-1)] = uint16(end)
+		i = end
 	}
 	if string(b[i:]) != s.end {
-		return false
+		return len(s.steps)
 	}
-	for _, v := range s.fixed {
-		f.at[v.name] = span{uint32(i) + v.start, uint32(i) + v.end}
+	for _, c := range s.fixed {
+		f.at[c.name] = span{uint32(i) + c.start, uint32(i) + c.end}
 	}
-	return true
+	return -1
+}
+
+// fill fills f with the values of the first n steps, which walk did with another shape that begins with the same.
+func (s *shape) fill(f *Fields, ends *[maxSteps]uint16, n int) {
+	i := uint32(0)
+	for k := range s.steps[:n] {
+		st, end := &s.steps[k], uint32(ends[k])
+		for _, c := range st.fixed {
+			f.at[c.name] = span{i + c.start, i + c.end}
+		}
+		v := span{i + uint32(len(st.text)), end}
+		if st.kind == text {
+			v = span{v.start - 1, v.end + 1}
+		}
+		f.at[st.name] = v
+		i = end
+	}
 }

@@ -24,6 +24,10 @@ func check(t interface{ Errorf(string, ...any) }, r *fields.Reader, eventType, b
 	if got.Kind != want.Kind || all(got) != all(want) {
 		t.Errorf("%s: %s, want %s", body, all(got), all(want))
 	}
+	attack, ok := got.Attack()
+	if wanted, plain := want.Attack(); ok != plain || !bytes.Equal(attack, wanted) {
+		t.Errorf("%s: attack %s, %v, want %s, %v", body, attack, ok, wanted, plain)
+	}
 }
 
 // Each pair is an event from which a shape is learnt, and one that has the
@@ -59,6 +63,9 @@ var pairs = [][2]string{
 	{`{"title":"a"}`, `{"title":"a"`},
 	{`{"title":"a","x":1}`, `{"title":"a","x":`},
 	{`{"title":"a"}`, `{"title":"`},
+	{`{"mitre_attack":{"tactic":"TA1","technique":"T1"}}`, `{"mitre_attack":{"tactic":"TA22","technique":""},"x":1}`},
+	{`{"mitre_attack":{"x":{}}}`, `{"mitre_attack":{}}`},
+	{`{"mitre_attack":{"tactic":"a"},"mitre_attack":{"technique":"b"}}`, `{"mitre_attack":{"tactic":"b"},"mitre_attack":["a"]}`},
 }
 
 func TestEventsOfOneShape(t *testing.T) {
@@ -117,6 +124,41 @@ func TestValuesOfAllSizes(t *testing.T) {
 				check(t, &r, "", `{"anomaly":{"score":`+value+`},"title":"a"}`)
 				check(t, &r, "", `{"title":`+value+`}`)
 			}
+		}
+	}
+}
+
+// Events of one type whose members come and go have many shapes, which begin alike.
+func TestShapesThatBeginAlike(t *testing.T) {
+	members := []string{
+		`"title":"one or %d"`, `"x":%d`, `"anomaly":{"score":%d,"type":"network"}`, `"description":"%d times"`, `"mitre_attack":{"tactic":"TA%d"}`,
+		`"mitre_attack":[{"tactic":"TA%d"}]`, `"risk_factors":["a","%d"]`, `"y":{"z":"%d"}`,
+	}
+	for _, several := range [][]int{{0, 2, 4}, {0, 1, 2, 3, 4, 7}, {1, 3, 5, 6}, {0, 1, 2, 3, 6, 7}} {
+		var r fields.Reader
+		var events []*agent.Event
+		for n := range 3000 {
+			body := fmt.Sprintf(`{"event_id":"%d"`, n)
+			for i, m := range several {
+				if n*2654435761>>(8+i)&1 == 1 {
+					body += "," + fmt.Sprintf(members[m], n*7%1000)
+				}
+			}
+			body += `,"severity":"low"}`
+			check(t, &r, "alert", body)
+			events = append(events, &agent.Event{Type: []byte("alert"), Body: []byte(body)})
+		}
+		if len(several) > 3 {
+			continue // too many to be known all at once
+		}
+		allocs := testing.AllocsPerRun(1, func() {
+			for _, e := range events {
+				var f fields.Fields
+				r.Read(&f, e)
+			}
+		})
+		if allocs > 0 {
+			t.Errorf("%v allocations for events of known shapes", allocs)
 		}
 	}
 }
