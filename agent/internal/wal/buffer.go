@@ -6,14 +6,25 @@ import (
 	"sync/atomic"
 )
 
-// Buffers come in powers of two from 4 KiB to 4 MiB. Larger ones are left to
+// Buffers come in sizes from 4 KiB to 4 MiB, four to a power of two, so that
+// what a reader of 256 KiB hands over, a little more, does not take twice that. Larger ones are left to
 // the garbage collector: they are rare, and a pool would keep them for ever.
 const (
 	minBufferBits = 12
 	maxBufferBits = 22
 )
 
-var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool
+var bufferPools [4*(maxBufferBits-minBufferBits) + 1]sync.Pool
+
+// bufferClass is the first class of buffers that have room for n bytes.
+func bufferClass(n int) int {
+	n = max(n, 1<<minBufferBits) - 1
+	octave := bits.Len(uint(n)) - 1 // 1<<octave <= n
+	quarter := n >> (octave - 2) & 3
+	return 4*(octave-minBufferBits) + quarter + 1
+}
+
+func bufferSize(class int) int { return (4 + class%4) << (class/4 + minBufferBits - 2) }
 
 // A buffer is a reference counted slice. The last release gives it back to
 // its pool, so nobody may look at it afterwards.
@@ -26,7 +37,7 @@ type buffer struct {
 
 // newBuffer is an empty buffer with room for n bytes and one reference.
 func newBuffer(n int) *buffer {
-	class := max(bits.Len(uint(max(n, 1)-1)), minBufferBits) - minBufferBits
+	class := bufferClass(n)
 	if class >= len(bufferPools) {
 		buf := &buffer{mem: make([]byte, n), class: -1}
 		buf.b = buf.mem[:0]
@@ -35,7 +46,7 @@ func newBuffer(n int) *buffer {
 	}
 	buf, _ := bufferPools[class].Get().(*buffer)
 	if buf == nil {
-		buf = &buffer{mem: make([]byte, 1<<(class+minBufferBits)), class: class}
+		buf = &buffer{mem: make([]byte, bufferSize(class)), class: class}
 	}
 	buf.b = buf.mem[:0]
 	buf.refs.Store(1)
