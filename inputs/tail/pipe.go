@@ -96,14 +96,14 @@ func (p *pipes) read(ctx context.Context, fo found) error {
 		in.Close()
 		return err
 	}
-	relay := &relay{limit: int(p.r.t.config.MaxLine), refused: make(chan []byte, 1)}
+	relay := &relay{limit: int(p.r.t.config.MaxLine), refused: make(chan agent.Refusal, 1)}
 	var relayed error
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		defer in.Close()
 		relayed = relay.run(ctx, fifo, in)
 	})
-	b := &pipeBatcher{p: p, ctx: ctx, path: fo.path}
+	b := &pipeBatcher{p: p, ctx: ctx, path: fo.path, places: &relay.places}
 	b.run(lines.Lines, relay.refused)
 	wait.Wait()
 	lines.Stop() // never Cleanup: that deafens the next tail of the same path
@@ -140,14 +140,16 @@ func statFIFO(f *os.File) (i info, err error) {
 // A pipeBatcher gathers lines and stores them. While it does, nobody reads the
 // pipe, so a slow disk holds the writer back.
 type pipeBatcher struct {
-	p     *pipes
-	ctx   context.Context
-	path  string
-	batch agent.Batch
-	bytes int
+	p      *pipes
+	ctx    context.Context
+	path   string
+	places *places
+	passed int64 // bytes of the lines that came
+	batch  agent.Batch
+	bytes  int
 }
 
-func (b *pipeBatcher) run(lines <-chan *tail.Line, refused <-chan []byte) {
+func (b *pipeBatcher) run(lines <-chan *tail.Line, refused <-chan agent.Refusal) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for lines != nil || refused != nil {
@@ -158,16 +160,16 @@ func (b *pipeBatcher) run(lines <-chan *tail.Line, refused <-chan []byte) {
 				break
 			}
 			b.batch.Lines = append(b.batch.Lines, []byte(line.Text))
+			b.batch.Offsets = append(b.batch.Offsets, b.places.of(b.passed))
+			b.passed += int64(len(line.Text)) + 1
 			b.bytes += len(line.Text)
-		case text, ok := <-refused:
+		case refusal, ok := <-refused:
 			if !ok {
 				refused = nil
 				break
 			}
-			b.batch.Refused = append(b.batch.Refused, agent.Refusal{
-				Text: text, Reason: agent.ReasonTooLong, Detail: "the line is longer than max_line; this is its beginning",
-			})
-			b.bytes += len(text)
+			b.batch.Refused = append(b.batch.Refused, refusal)
+			b.bytes += len(refusal.Text)
 		case <-timer.C:
 			b.store()
 			continue
@@ -226,6 +228,6 @@ func (b *pipeBatcher) store() {
 		t.Stop()
 		pause = min(2*pause, 30*time.Second)
 	}
-	b.batch = agent.Batch{Lines: b.batch.Lines[:0]}
+	b.batch = agent.Batch{Lines: b.batch.Lines[:0], Offsets: b.batch.Offsets[:0]}
 	b.bytes = 0
 }

@@ -50,8 +50,46 @@ func TestNamedPipe(t *testing.T) {
 		t.Errorf("got %d lines, not those that were written", len(got))
 	}
 	r.sink.await(t, "the refusal", func(s *fakeSink) bool { return len(s.refused) == 1 })
-	if f := r.sink.refused[0]; len(f.Text) != 2<<10 || f.Reason != agent.ReasonTooLong {
-		t.Errorf("refused %d bytes: %s", len(f.Text), f.Reason)
+	if f := r.sink.refused[0]; len(f.Text) != 2<<10 || f.Reason != agent.ReasonTooLong || f.Offset != 18 {
+		t.Errorf("refused %d bytes at %d: %s", len(f.Text), f.Offset, f.Reason)
+	}
+	// Where each line began in the stream, of which the fifth had no newline.
+	r.halt()
+	at := int64(18 + 5<<10 + 1)
+	places := []int64{0, 8, 9, at, at + 8}
+	at += 15
+	for _, l := range want {
+		places = append(places, at)
+		at += int64(len(l)) + 1
+	}
+	for i, id := range r.sink.ids {
+		if wanted := fmt.Sprintf("@%d", places[i]); id != wanted {
+			t.Fatalf("line %d has the place %s, want %s", i, id, wanted)
+		}
+	}
+}
+
+// Half of a line that is too long ends with its writer.
+func TestNamedPipePlaces(t *testing.T) {
+	r := newRig(t, "pipe")
+	r.conf.MaxLine = 1 << 10
+	r.fifo("pipe")
+	r.start()
+	w := r.writer("pipe")
+	io.WriteString(w, "{}\n"+strings.Repeat("x", 3<<10))
+	r.sink.await(t, "the first refusal", func(s *fakeSink) bool { return len(s.refused) == 1 })
+	w.Close()
+	r.calm()
+	w = r.writer("pipe")
+	defer w.Close()
+	io.WriteString(w, "{\"n\":1}\n"+strings.Repeat("y", 2<<10)+"\n")
+	r.sink.await(t, "the second refusal", func(s *fakeSink) bool { return len(s.refused) == 2 })
+	r.halt()
+	if got := []int64{r.sink.refused[0].Offset, r.sink.refused[1].Offset}; !slices.Equal(got, []int64{3, 3 + 3<<10 + 8}) {
+		t.Errorf("refused at %d", got)
+	}
+	if got := r.sink.ids; !slices.Equal(got, []string{"@0", fmt.Sprintf("@%d", 3+3<<10)}) {
+		t.Errorf("lines at %v", got)
 	}
 }
 

@@ -6,18 +6,56 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 // A relay passes whole lines on, and takes out those that are too long.
 type relay struct {
 	limit    int
-	refused  chan []byte // the beginnings of lines that were too long
-	partial  []byte      // a line that has not ended
-	skipping bool        // until the end of a line that was too long
+	refused  chan agent.Refusal // lines that were too long
+	partial  []byte             // a line that has not ended
+	skipping bool               // until the end of a line that was too long
+	taken    int64              // bytes of the stream before what is passed on next
+	passed   int64              // bytes written
+	places   places
+}
+
+// Places tell where in the stream a line began, of which only the place in what
+// was passed on is known. The relay adds to them, the reader of the lines asks.
+type places struct {
+	mu    sync.Mutex
+	leads []lead // guarded by mu: the last one that was asked for, and those behind it
+}
+
+// A lead is by how much the place in the stream is behind the place from.
+type lead struct{ from, by int64 }
+
+func (p *places) add(l lead) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := len(p.leads) - 1; last >= 0 && p.leads[last].from == l.from {
+		p.leads = p.leads[:last] // nothing was passed on since: of no line
+	}
+	p.leads = append(p.leads, l)
+}
+
+// of is where the line that was passed on at place began. Places do not go back.
+func (p *places) of(place int64) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.leads) > 1 && p.leads[1].from <= place {
+		p.leads = p.leads[1:]
+	}
+	if len(p.leads) > 0 && p.leads[0].from <= place {
+		place += p.leads[0].by
+	}
+	return place
 }
 
 func (r *relay) run(ctx context.Context, fifo *os.File, to io.Writer) error {
@@ -79,21 +117,31 @@ func (r *relay) pass(b []byte, to io.Writer) error {
 			piece = b[:end+1]
 		}
 		b = b[len(piece):]
+		begin := r.taken - int64(len(r.partial))
 		if !r.skipping && len(r.partial)+len(bytes.TrimSuffix(piece, []byte("\n"))) > r.limit {
 			r.partial = append(r.partial, piece...)
-			r.refused <- bytes.Clone(r.partial[:r.limit])
+			r.refused <- agent.Refusal{
+				Text: bytes.Clone(r.partial[:r.limit]), Offset: begin,
+				Reason: agent.ReasonTooLong, Detail: "the line is longer than max_line; this is its beginning",
+			}
 			r.partial, r.skipping = nil, true
 		}
 		switch {
 		case r.skipping:
-			r.skipping = end < 0
+			r.taken += int64(len(piece))
+			if r.skipping = end < 0; !r.skipping {
+				r.places.add(lead{r.passed, r.taken - r.passed})
+			}
 		case end < 0:
 			r.partial = append(r.partial, piece...)
+			r.taken += int64(len(piece))
 		default:
 			// Whole lines that follow each other go in one write.
+			r.taken += int64(len(piece))
 			if len(r.partial) == 0 {
 				if last := bytes.LastIndexByte(b, '\n'); last >= 0 && last < r.limit {
 					piece, b = piece[:len(piece)+last+1], b[last+1:]
+					r.taken += int64(last + 1)
 				}
 			} else {
 				r.partial = append(r.partial, piece...)
@@ -102,6 +150,7 @@ func (r *relay) pass(b []byte, to io.Writer) error {
 			if _, err := to.Write(piece); err != nil {
 				return err
 			}
+			r.passed += int64(len(piece))
 			r.partial = r.partial[:0]
 		}
 	}
@@ -111,11 +160,15 @@ func (r *relay) pass(b []byte, to io.Writer) error {
 // flush ends the line that has not ended. If it is half of one, intake keeps
 // it with the refused lines.
 func (r *relay) flush(to io.Writer) error {
-	if len(r.partial) == 0 {
-		r.skipping = false
+	if len(r.partial) == 0 && !r.skipping {
 		return nil
 	}
-	_, err := to.Write(append(r.partial, '\n'))
-	r.partial = r.partial[:0]
+	var err error
+	if len(r.partial) > 0 {
+		_, err = to.Write(append(r.partial, '\n'))
+		r.passed += int64(len(r.partial)) + 1
+	}
+	r.partial, r.skipping = r.partial[:0], false
+	r.places.add(lead{r.passed, r.taken - r.passed})
 	return err
 }
