@@ -64,6 +64,9 @@ outputs: {all: {type: file, path: %q, batch: {max_wait: 20ms}}}
 		t.Fatal("the writer did not start")
 	}
 	s.agent = startDaemon(t, s.conf, nil)
+	eventually(t, 20*time.Second, "the log is found", func() bool {
+		return metric(t, s.conf, `siemd_input_files{input="apps"}`) == "1"
+	})
 	return s
 }
 
@@ -132,7 +135,7 @@ func (s *storm) count(n int) (lost, repeated int, first string) {
 }
 
 // Whatever the style of rotation, each line of a real writer comes once: two
-// hundred rotations at 20,000 lines a second (copytruncate: 5,000), while the agent is stopped and
+// hundred rotations at 20,000 lines a second, while the agent is stopped and
 // started, and killed. A kill may repeat deliveries, but puts no line into the log twice.
 func TestRotationStorm(t *testing.T) {
 	if testing.Short() {

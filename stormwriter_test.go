@@ -23,18 +23,11 @@ type stormWriter struct {
 	rng    *rand.Rand
 	owed   time.Time // when the next line is due
 	agent  string    // its process
-	rate   int       // lines a second
 }
 
-// rate is in lines a second, five hundred to a generation: one lives for a
-// fortieth of a second. Copies that are made faster than the agent looks can
-// still be passed over: of those that many are made only with SIEMD_TORTURE.
-func (s *stormStyle) rate() int {
-	if strings.HasPrefix(s.name, "copytruncate") && os.Getenv("SIEMD_TORTURE") == "" {
-		return 5_000
-	}
-	return 20_000
-}
+// stormRate is in lines a second, five hundred to a generation: one lives for a
+// fortieth of a second.
+const stormRate = 20_000
 
 // A stormStyle is a way in which logs are rotated. It leaves w.f open for writing.
 type stormStyle struct {
@@ -101,7 +94,6 @@ func stormMain(args []string) error {
 			style = s
 		}
 	}
-	w.rate = style.rate()
 	first := w.name()
 	if style.name == "symlink" {
 		first = filepath.Join(w.dir, "gen-0.log")
@@ -173,7 +165,7 @@ func (w *stormWriter) line(f *os.File) error {
 		return err
 	}
 	w.n++
-	w.owed = w.owed.Add(time.Second / time.Duration(w.rate))
+	w.owed = w.owed.Add(time.Second / stormRate)
 	if ahead := time.Until(w.owed); ahead > time.Millisecond {
 		time.Sleep(ahead)
 	} else if ahead < -50*time.Millisecond {
