@@ -44,9 +44,9 @@ func Decode(ps *Problems, n *yaml.Node, targets ...any) {
 		// A wrong value is told once; the default stands in its place.
 		d.failed[nodeAt(n, ps.List[i].Line, ps.List[i].Column)] = true
 	}
-	for _, t := range targets {
+	for i, t := range targets {
 		if v, ok := t.(interface{ Validate() error }); ok {
-			d.reportKeyErrors(n, v.Validate())
+			d.reportKeyErrors(n, values[i], v.Validate())
 		}
 	}
 }
@@ -141,7 +141,10 @@ func (d *decoder) mapping(n *yaml.Node, targets []reflect.Value) {
 	}
 	for _, f := range fields {
 		if f.tag.Get("required") == "true" && isEmpty(f.value) && !replaced[f.key] && !meant[f.key] && !d.wrong[f.value.Addr().Interface()] {
-			hint := ""
+			hint := fmt.Sprintf("add %s: VALUE", f.key)
+			if holdsSecrets(f.value.Type()) {
+				hint = fmt.Sprintf("for example %s: ${file:/etc/siemd/%[1]s}", f.key)
+			}
 			d.misshapen = true
 			if ex := f.tag.Get("example"); ex != "" {
 				hint = fmt.Sprintf("for example %s: %s", f.key, ex)

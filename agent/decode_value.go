@@ -84,7 +84,7 @@ func holdsSecrets(t reflect.Type) bool {
 
 func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler, tag reflect.StructTag) {
 	if n.Kind != yaml.ScalarNode {
-		d.ps.Add(n, "", "want one value, not %s", d.ps.quote(n))
+		d.ps.Add(n, oneValue, "want one value, not %s", d.ps.quote(n))
 		return
 	}
 	if err := t.UnmarshalText([]byte(n.Value)); err != nil {
@@ -92,15 +92,29 @@ func (d *decoder) text(n *yaml.Node, t encoding.TextUnmarshaler, tag reflect.Str
 		if d.ps.Private[n] {
 			msg = "the substituted value does not fit here"
 		}
-		hint := ""
-		if ex := tag.Get("example"); ex != "" {
-			hint = "for example " + ex
-		}
+		hint := exampleOf(t, tag)
 		if h := unitHint(n.Value, t); h != "" && !d.ps.Private[n] {
 			hint = h
 		}
 		d.ps.Add(n, hint, "%s", msg)
 	}
+}
+
+const oneValue = "write one value, without brackets or braces"
+
+// exampleOf is a right value for a key with this tag, whose type is t's.
+func exampleOf(t any, tag reflect.StructTag) string {
+	if tag.Get("example") == "" {
+		switch t.(type) {
+		case *Duration:
+			return "for example 10s"
+		case *Bytes:
+			return "for example 64KiB"
+		case *Portion:
+			return "for example 5%"
+		}
+	}
+	return keyHint(tag)
 }
 
 var numberAndUnit = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)$`)
@@ -151,7 +165,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 		items = n.Content
 	case yaml.MappingNode:
 		if k := v.Type().Elem().Kind(); k != reflect.Struct && k != reflect.Map {
-			d.ps.Add(n, "", "want a list, not a map")
+			d.ps.Add(n, "write [a, b], or one a line behind dashes", "want a list, not a map")
 			return
 		}
 	}
@@ -165,7 +179,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 // dictionary fills a map with string keys. What the map holds is kept beside the new keys.
 func (d *decoder) dictionary(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 	if n.Kind != yaml.MappingNode {
-		d.ps.Add(n, "", "want a map, not %s", d.ps.quote(n))
+		d.ps.Add(n, "write lines of name: value below it", "want a map, not %s", d.ps.quote(n))
 		return
 	}
 	out := reflect.MakeMap(v.Type())
@@ -189,7 +203,7 @@ func (d *decoder) dictionary(n *yaml.Node, v reflect.Value, tag reflect.StructTa
 
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 	if n.Kind != yaml.ScalarNode {
-		d.ps.Add(n, "", "want one value, not %s", d.ps.quote(n))
+		d.ps.Add(n, oneValue, "want one value, not %s", d.ps.quote(n))
 		return
 	}
 	switch v.Kind() {
@@ -217,14 +231,14 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 	case reflect.Int, reflect.Int64:
 		i, err := strconv.ParseInt(n.Value, 10, 64)
 		if err != nil || v.OverflowInt(i) {
-			d.ps.Add(n, "", "%s is not a whole number", d.ps.quote(n))
+			d.ps.Add(n, "write digits alone, as in 5", "%s is not a whole number", d.ps.quote(n))
 			return
 		}
 		v.SetInt(i)
 	case reflect.Float64:
 		f, err := strconv.ParseFloat(n.Value, 64)
 		if err != nil {
-			d.ps.Add(n, "", "%s is not a number", d.ps.quote(n))
+			d.ps.Add(n, "write digits, as in 5 or 0.5", "%s is not a number", d.ps.quote(n))
 			return
 		}
 		v.SetFloat(f)

@@ -98,7 +98,7 @@ func (c Config) Validate() error {
 	for _, t := range c.Tokens {
 		named = named || t.Name != ""
 		if text := t.Token.Reveal(); text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			bad("tokens", "", "a token is empty or has white space in it")
+			bad("tokens", "check the file or variable that it comes from", "a token is empty or has white space in it")
 		}
 	}
 	switch {
@@ -113,7 +113,7 @@ func (c Config) Validate() error {
 	case c.TLS.CertFile == "" && c.TLS.KeyFile != "":
 		bad("tls.key_file", "", "a key needs its cert_file")
 	case c.TLS.CertFile == "" && c.TLS.ClientCAFile != "":
-		bad("tls.client_ca_file", "", "client certificates need cert_file and key_file")
+		bad("tls.client_ca_file", "add cert_file and key_file", "client certificates need cert_file and key_file")
 	}
 	for _, p := range []struct {
 		key   string

@@ -73,7 +73,11 @@ func (c Config) Validate() error {
 		if key == "index" && c.streamName() != "" {
 			key = "data_stream"
 		}
-		errs = append(errs, &agent.KeyError{Key: key, Message: message})
+		hint := ""
+		if key == "op" {
+			hint = "remove op, or write op: create"
+		}
+		errs = append(errs, &agent.KeyError{Key: key, Message: message, Hint: hint})
 	}
 	return errors.Join(errs...)
 }

@@ -13,7 +13,7 @@ import (
 // Config is the config of kind file.
 type Config struct {
 	Path   string   `yaml:"path" required:"true" example:"/var/log/siemd/events.jsonl" doc:"File to append to, which may be a named pipe; - is standard output."`
-	Mode   FileMode `yaml:"mode" doc:"Permissions of new files, in octal."`
+	Mode   FileMode `yaml:"mode" example:"0640" doc:"Permissions of new files, in octal."`
 	Rotate Rotate   `yaml:"rotate" doc:"When to begin a new file; by default never. The old one is renamed to <path>.<UTC time>."`
 }
 

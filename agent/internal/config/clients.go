@@ -14,7 +14,7 @@ func (a *API) checkClients(names map[string]bool) (errs []error) {
 		errs = append(errs, &agent.KeyError{Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	if a.TLS.ClientCAFile != "" && a.TLS.CertFile == "" {
-		bad("api.tls.client_ca_file", "", "client certificates need cert_file and key_file")
+		bad("api.tls.client_ca_file", "add cert_file and key_file", "client certificates need cert_file and key_file")
 	}
 	if a.TLS.ClientCAFile != "" && len(a.Clients) == 0 {
 		bad("api.tls.client_ca_file", "api.clients: [{name: prometheus, certificate: dns:prometheus.example.com, scope: read}]", "nobody may do anything with a client certificate: there are no api.clients")
@@ -46,7 +46,7 @@ func (a *API) checkClients(names map[string]bool) (errs []error) {
 			bad("api.clients", "dns:, uri:, email:, cn: or sha256:", "%q is no kind of name that certificates have", kind)
 		}
 		if certificates[c.Certificate] {
-			bad("api.clients", "", "%q is there twice", c.Certificate)
+			bad("api.clients", "name each certificate once", "%q is there twice", c.Certificate)
 		}
 		certificates[c.Certificate] = true
 	}

@@ -95,11 +95,11 @@ func (l *loader) connections() {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return // whoever runs it will find out about data_dir
 	case errors.Is(err, fs.ErrPermission):
-		ps.List = append(ps.List, agent.Problem{File: dir, Line: 1, Column: 1, Warning: true, Message: "connections made through the API were not looked at: " + err.Error()})
+		ps.List = append(ps.List, agent.Problem{File: dir, Line: 1, Column: 1, Warning: true, Message: "connections made through the API were not looked at: " + err.Error(), Hint: "run this as the user that siemd runs as"})
 		l.report(ps)
 		return
 	case err != nil:
-		ps.Add(&yaml.Node{Line: 1, Column: 1}, "", "%s", err)
+		ps.Add(&yaml.Node{Line: 1, Column: 1}, "data_dir must be on a disk that can be read", "%s", err)
 		l.report(ps)
 		return
 	}

@@ -74,6 +74,9 @@ func TestDiagnostics(t *testing.T) {
 			config.Print(&b, problems)
 			got := strings.ReplaceAll(b.String(), dir+"/", "")
 			for _, p := range problems {
+				if p.Hint == "" {
+					t.Errorf("no hint: %s", p)
+				}
 				if p.Message == "" || p.Line < 1 || p.Column < 1 || p.File == "" {
 					t.Errorf("half a problem: %+v", p)
 				}

@@ -42,7 +42,7 @@ func (l *loader) parse(ps *agent.Problems, path string) *yaml.Node {
 	case errors.Is(err, fs.ErrPermission):
 		return fail(1, 1, "the user that siemd runs as must be able to read it", "the file cannot be read: permission denied")
 	case err != nil:
-		return fail(1, 1, "", "%s", err)
+		return fail(1, 1, "name a file that can be read", "%s", err)
 	case len(data) > maxFile:
 		return fail(1, 1, "split it with conf.d/", "the file is larger than %d MiB", maxFile>>20)
 	}
@@ -74,7 +74,7 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 		return &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
 	}
 	if n := 0; !bounded(root, 0, &n) {
-		return fail(root.Line, root.Column, "", "the file is nested too deeply, or its aliases expand to too much")
+		return fail(root.Line, root.Column, "flatten it, or split it with conf.d/", "the file is nested too deeply, or its aliases expand to too much")
 	}
 	return root
 }

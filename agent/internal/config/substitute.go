@@ -76,7 +76,7 @@ func (s *substituter) scalar(n *yaml.Node) {
 		}
 		value, err := s.lookUp(m[2 : len(m)-1])
 		if err != nil {
-			hint := ""
+			hint := hintFor(m)
 			if errors.Is(err, fs.ErrPermission) {
 				hint = "the user that siemd runs as must be able to read it, for example 0640 with siemd's group"
 			}
@@ -105,6 +105,21 @@ func (s *substituter) scalar(n *yaml.Node) {
 		s.ps.StandIns[n] = true
 	}
 	n.Value, n.Tag = text, "!!str"
+}
+
+// hintFor says how a reference is mended.
+func hintFor(ref string) string {
+	switch {
+	case strings.HasPrefix(ref, "${env:"):
+		return "set the variable where siemd runs, or give a default: ${env:NAME:-default}"
+	case strings.HasPrefix(ref, "${file:"):
+		return "name a file of at most 64 KiB by its absolute path, as in ${file:/etc/siemd/hec.token}"
+	case strings.HasPrefix(ref, "${cred:"):
+		return "name a credential of the unit, as LoadCredential=NAME:/path gives it"
+	case strings.HasPrefix(ref, "${secret:"):
+		return "give the secret again through the API"
+	}
+	return "write ${env:NAME}, ${file:/path} or ${cred:NAME}; a literal dollar sign is $$"
 }
 
 // withoutDefault is a reference without its default, which may be a secret.

@@ -43,7 +43,7 @@ var anchorName = regexp.MustCompile(`^unknown anchor '([^']*)'`)
 // best; for errors of structure the one before, since it counts from 0 there.
 func syntaxError(err error, data []byte, lines []string) agent.Problem {
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	p := agent.Problem{Line: 1, Column: 1, Message: text}
+	p := agent.Problem{Line: 1, Column: 1, Message: text, Hint: "look at the indentation, quotes and brackets on this line and the one before"}
 	m := yamlLine.FindStringSubmatch(text)
 	if m == nil {
 		return p

@@ -35,7 +35,7 @@ func (f *Fields) DecodeNode(ps *agent.Problems, n *yaml.Node) {
 		key, value := n.Content[i], n.Content[i+1]
 		switch {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
-			ps.Add(key, "", "a name is a plain word")
+			ps.Add(key, "for example fields: {site: berlin}", "a name is a plain word")
 			continue
 		case key.Value == "event_id":
 			ps.Add(key, "leave it out: siemd derives one for events that have none", "an id is never the same for all events")
@@ -46,7 +46,7 @@ func (f *Fields) DecodeNode(ps *agent.Problems, n *yaml.Node) {
 		}
 		member, err := appendYAML(append(json.AppendString(nil, key.Value), ':'), value, 0)
 		if err != nil {
-			ps.Add(value, "", "%s", err)
+			ps.Add(value, "for example fields: {site: berlin}", "%s", err)
 			continue
 		}
 		list = append(list, agent.Field{Name: key.Value, Member: member})
