@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -133,6 +134,30 @@ func TestCompressedCopyKept(t *testing.T) {
 	r.expect(want...)
 	r.write("app.log.1.gz", gzipOf(one))
 	r.calm()
+	r.calm()
+	r.expect(want...)
+}
+
+// A file that is rotated and compressed while there is much of it still to read,
+// and the log takes nothing for a while, is not read again when it is compressed.
+func TestCompressedBeforeItIsRead(t *testing.T) {
+	r := newRig(t, "app.log*")
+	r.time.twin = 20 * time.Millisecond
+	text, want := numbered(0, 50_000)
+	r.write("app.log", text)
+	blocked := make(chan struct{})
+	r.sink.blocked = blocked
+	r.start()
+	r.until("a file is read from its beginning", 1)
+	r.must(os.Rename(r.path("app.log"), r.path("app.log.1")))
+	r.write("app.log.1.gz", gzipOf(text))
+	r.must(os.Remove(r.path("app.log.1")))
+	r.write("app.log", "{\"new\":1}\n")
+	time.Sleep(20 * r.time.twin) // longer than anybody waits for a decision
+	r.sink.set(func(s *fakeSink) { s.blocked = nil })
+	close(blocked)
+	want = append(want, `{"new":1}`)
+	r.expect(want...)
 	r.calm()
 	r.expect(want...)
 }

@@ -220,7 +220,7 @@ func TestWrittenToWhenFinished(t *testing.T) {
 				r.must(os.Rename(r.path("app.log"), r.path(fmt.Sprintf("app.log.%d", i+1))))
 				r.write("app.log", "")
 				if glob == "app.log" {
-					r.finished(i + 1)
+					r.until("a file is finished", i+1)
 				}
 				if i == 1 {
 					r.halt()
@@ -242,14 +242,14 @@ func TestWrittenToWhenFinished(t *testing.T) {
 	}
 }
 
-// finished waits until so many files were finished.
-func (r *rig) finished(n int) {
+// until waits until msg was logged so often.
+func (r *rig) until(msg string, times int) {
 	r.t.Helper()
 	deadline := deadline()
-	for strings.Count(r.log.String(), `msg="a file is finished"`) < n {
+	for strings.Count(r.log.String(), fmt.Sprintf("msg=%q", msg)) < times {
 		select {
 		case <-deadline:
-			r.t.Fatalf("not %d files are finished", n)
+			r.t.Fatalf("%q was not logged %d times", msg, times)
 		case <-time.After(r.time.tick):
 		}
 	}

@@ -99,7 +99,7 @@ type timing struct {
 	quiet    time.Duration // a rotated file is finished after so long without a change
 	abandon  time.Duration // the same for one whose successor never came
 	settle   time.Duration // a compressed file is read after so long without a change
-	twin     time.Duration // a file that is like a living one waits so long for that one to be truncated; six times that if it grows
+	twin     time.Duration // a file that is like a living one waits so long for that one to be truncated, and as long as it grows
 	retry    time.Duration // first pause after the log did not take a batch; doubles to 30 times that
 	pace     time.Duration // between two looks at notifications
 	forget   time.Duration // a file that is gone stays known so long

@@ -57,7 +57,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		}
 	}
 	switch {
-	case s.wait && now.Sub(f.found) < 12*r.t.timing.twin:
+	case s.wait && (s.patient || now.Sub(f.found) < 12*r.t.timing.twin):
 		r.pending[f] = true
 		return false
 	case s.best.of != nil:
@@ -103,6 +103,7 @@ type search struct {
 	best     match               // the one of which most was read
 	repeated bool                // f says only what another file says
 	wait     bool                // something must be known first
+	patient  bool                // and will be, however long it takes
 }
 
 func (s *search) compare(other *file) {
@@ -124,6 +125,7 @@ func (s *search) compare(other *file) {
 		// It will be read at once, and then can be compared; but of two that are
 		// born together only one waits.
 		s.wait = s.wait || f.id.birth > other.id.birth || f.id.ino > other.id.ino
+		s.patient = s.patient || f.compressed() && other.trouble == ""
 		return
 	}
 	if !other.marked {
@@ -147,8 +149,10 @@ func (s *search) compare(other *file) {
 		// compressed is deleted after. Wait to see whether that happens.
 		switch s.r.follows(f, &other.print) {
 		case yes, shorter:
-			if s.now.Sub(later(f.changed, f.found)) < s.r.t.timing.twin || f.compressed() && !other.atEnd {
+			grows, unread := s.now.Sub(later(f.changed, f.found)) < s.r.t.timing.twin, f.compressed() && !other.atEnd
+			if grows || unread {
 				s.wait = true
+				s.patient = s.patient || unread && other.trouble == "" || grows && other.headLen == window
 				return
 			}
 		case notYet:
@@ -185,6 +189,7 @@ func (s *search) repeats(of *file) {
 		s.repeated = true
 	} else {
 		s.wait = true // it may still be truncated before it is read
+		s.patient = s.patient || of.trouble == ""
 	}
 }
 
