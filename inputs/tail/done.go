@@ -23,7 +23,7 @@ func (r *run) disposeIfDone(f *file, now time.Time) {
 		return
 	case !f.marked && f.size > 0:
 		return
-	case !f.compressed() && f.offset < f.size && !f.finished:
+	case f.unended() && !f.finished:
 		f.final = true // its last line has no newline
 		r.enqueue(f)
 		return
@@ -49,6 +49,15 @@ func (r *run) disposeIfDone(f *file, now time.Time) {
 		case <-r.ended:
 		}
 	})
+}
+
+// unended reports whether f, which was read to the end, has a last line without
+// a newline that was not handed over. The size of a compressed file says nothing of its text.
+func (f *file) unended() bool {
+	if f.compressed() {
+		return f.offset < f.seen
+	}
+	return f.offset < f.size
 }
 
 // A disposal is the end of an attempt to delete or archive a file.

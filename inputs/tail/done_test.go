@@ -38,8 +38,8 @@ func TestOnDone(t *testing.T) {
 			if mode == "archive" {
 				r.conf.ArchiveDir = r.path("drop/done")
 			}
-			r.write("drop/a.jsonl", "{\"n\":1}\n{\"n\":2}") // no last newline
-			r.write("drop/sub/b.jsonl.gz", gzipOf("{\"n\":3}\n"))
+			r.write("drop/a.jsonl", "{\"n\":1}\n{\"n\":2}")     // no last newline
+			r.write("drop/sub/b.jsonl.gz", gzipOf("{\"n\":3}")) // nor here
 			r.write("drop/empty.jsonl", "")
 			r.start()
 			r.expect(`{"n":1}`, `{"n":2}`, `{"n":3}`)
