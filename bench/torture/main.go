@@ -4,6 +4,9 @@
 //	go run ./bench/torture           the long form; hours
 //	go run ./bench/torture -short    as make test runs them
 //
+// With SIEMD_TORTURE=N the long form has N kills of the log, not 10,000, which
+// alone take half an hour and more.
+//
 // A test says how often it tried with the attribute "trials" (testing.T.Attr);
 // of one that does not, its subtests are counted.
 package main

@@ -28,7 +28,7 @@ func TestMalformedRequests(t *testing.T) {
 		n = 50
 	case os.Getenv("CI") == "true":
 		n = 10_000 / workers
-	case os.Getenv("SIEMD_TORTURE") == "1":
+	case os.Getenv("SIEMD_TORTURE") != "":
 		n = 100_000 / workers
 	}
 	for range 50 { // what the first ones leave open for those after them is no leak
