@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -196,6 +197,32 @@ func TestAReaderLearnsAndIsDone(t *testing.T) {
 	if n := testing.AllocsPerRun(1, each); n > 100 {
 		t.Errorf("%v allocations for events of unknown shapes, which have been many by now", n)
 	}
+}
+
+// Whatever events come, what is kept of them stays within 4 MB.
+func TestAReaderKeepsLittle(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var r fields.Reader
+	before := heap()
+	for n := range 8000 {
+		body := fmt.Sprintf(`{"title":"%d"`, n)
+		for len(body) < 4000 {
+			body += fmt.Sprintf(`,"the name of a member, which is rather long so that there are not too many, %d":%d`, n+len(body), n)
+		}
+		var f fields.Fields
+		r.Read(&f, &agent.Event{Type: fmt.Append(nil, n%97), Body: []byte(body + "}")})
+	}
+	if grown := heap() - before; grown > 4<<20 {
+		t.Errorf("%d bytes are kept", grown)
+	} else if grown < 100<<10 {
+		t.Errorf("only %d bytes are kept: nothing was learnt", grown)
+	}
+	runtime.KeepAlive(&r)
 }
 
 func TestAReaderIsSafeForConcurrentUse(t *testing.T) {
