@@ -130,8 +130,8 @@ func (b *Block) Each(visit func(*agent.Event)) error {
 	if err := b.load(); err != nil {
 		return err
 	}
-	if err := b.decode(visit); err != nil {
-		b.fail()
+	if next, err := b.decode(visit); err != nil {
+		b.fail(next)
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return nil
@@ -159,12 +159,12 @@ func (b *Block) load() error {
 		if !errors.Is(err, errShort) && (b.tries < maxTries || b.log != nil && !b.log.diskWorks()) {
 			return err
 		}
-		b.fail()
+		b.fail(b.First())
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	raw, err := payloadOf(&b.header, stored)
 	if err != nil {
-		b.fail()
+		b.fail(b.First())
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	b.raw = []*buffer{raw}
@@ -198,24 +198,25 @@ func payloadOf(h *header, stored *buffer) (*buffer, error) {
 	return raw, nil
 }
 
-// fail marks the block as lost, and tells the log once.
-func (b *Block) fail() {
+// fail marks the block as lost, and tells the log once that its events are, from number next on.
+func (b *Block) fail(next uint64) {
 	if !b.lost.Swap(true) && b.log != nil {
-		b.log.blockDamaged(b)
+		b.log.blockDamaged(b, next)
 	}
 }
 
-func (b *Block) decode(visit func(*agent.Event)) error {
+// decode visits the events, and gives the number of the first that it did not.
+func (b *Block) decode(visit func(*agent.Event)) (next uint64, err error) {
 	w := eventWalk{h: &b.header, seq: b.header.first, visit: visit}
 	for _, raw := range b.raw {
 		if err := w.runs(raw.b); err != nil {
-			return err
+			return w.seq, err
 		}
 	}
 	if w.seq != b.header.next() {
-		return errBadEvent
+		return w.seq, errBadEvent
 	}
-	return nil
+	return w.seq, nil
 }
 
 // An eventWalk goes through the events of a block.

@@ -3,6 +3,7 @@ package wal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -144,6 +145,7 @@ func TestBusyProducersCompress(t *testing.T) {
 				t.Fatal(err)
 			}
 			cms = append(cms, cm)
+			wake(l.wakeCommitter)
 			await(t, "the committer has the first", func() bool {
 				l.mu.Lock()
 				defer l.mu.Unlock()
@@ -195,5 +197,43 @@ func TestBusyProducersCompress(t *testing.T) {
 			r.Close()
 			r = nil
 		}
+	}
+}
+
+// TestBadEvent: behind a good checksum an event that does not decode is lost
+// with those behind it, and those before it are delivered and not counted.
+func TestBadEvent(t *testing.T) {
+	l := open(t, Options{Dir: fastDir(t), Compression: "none"})
+	c := l.NewChunk()
+	for i := range 10 {
+		e := event(i)
+		e.Input = "in"
+		if i == 6 {
+			c.buf.b = append(c.buf.b, 0xff) // no event begins so
+		}
+		c.Add(e)
+	}
+	cm, err := l.Append(ctxOf(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cm.Wait(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r := l.Reader(l.Cursor("c", true))
+	defer r.Close()
+	b, err := r.Next(ctxOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Release()
+	for range 2 {
+		events, err := b.Events(nil)
+		if !errors.Is(err, ErrDamaged) || len(events) > 6 || !b.Lost() {
+			t.Errorf("%d events, %v", len(events), err)
+		}
+	}
+	if st := l.Stats(); st.LostEvents != 4 || st.CorruptBlocks != 1 {
+		t.Errorf("%+v, want 4 events lost", st)
 	}
 }

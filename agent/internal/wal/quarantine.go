@@ -209,9 +209,11 @@ func (l *Log) eventsLost(first, last uint64) {
 	l.log.Error("events are lost to damage of the log", "first_seq", first, "last_seq", last)
 }
 
-// blockDamaged notes a block whose payload is not what its header says.
-func (l *Log) blockDamaged(b *Block) {
-	l.eventsLost(b.First(), b.Last())
+// blockDamaged notes a block whose payload is not what its header says, from event next on.
+func (l *Log) blockDamaged(b *Block, next uint64) {
+	if next <= b.Last() {
+		l.eventsLost(next, b.Last())
+	}
 	if b.seg != nil {
 		l.quarantine(b.seg, b.begin, b.end, false)
 	}
