@@ -43,7 +43,9 @@ type Sink interface {
 
 // A Ticket is a batch on its way to the disk.
 type Ticket interface {
-	// Wait returns what Emit returns. It may be called once.
+	// Wait returns what Emit returns. It may be called once, and should be soon:
+	// if the log has nothing else to do, it is the caller who writes the batch,
+	// or else that waits up to a second.
 	Wait(ctx context.Context) (Receipt, error)
 }
 

@@ -35,7 +35,8 @@ type markKey struct {
 	failed  bool
 }
 
-// Append puts c in line, behind those of earlier calls, and takes it over. It
+// Append puts c in line, behind those of earlier calls, and takes it over. If the
+// log is idle it stays there until Wait or the next Append. It
 // blocks while the line or the log is full: until ctx ends, or with agent.ErrFull
 // until its deadline. After an error nothing of c is stored. Further errors
 // are agent.ErrClosed and ErrTooLarge.
@@ -56,6 +57,7 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 		c.pack(keep)
 		l.mu.Lock()
 	}
+	idle := l.line.head == nil && l.idleLocked()
 	if err := l.enlistLocked(cm, c); err != nil {
 		l.mu.Unlock()
 		cm.recycle()
@@ -65,7 +67,9 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	l.admitLocked()
 	admitted := cm.admitted
 	l.mu.Unlock()
-	wake(l.wakeCommitter)
+	if !idle || !admitted {
+		wake(l.wakeCommitter)
+	} // else it is left to Wait
 	if admitted {
 		<-cm.admit
 		return cm, nil
@@ -111,12 +115,14 @@ func (l *Log) enlistLocked(cm *Commit, c *Chunk) error {
 	return nil
 }
 
-// Wait returns once the chunk is durable, or has failed. With events in it,
+// Wait returns once the chunk is durable, or has failed. If nobody else is at the log, the
+// caller writes and fsyncs the chunk itself, and no ctx ends that. With events in it,
 // first and last are their sequence numbers, without gaps. If ctx ends before
 // the chunk left the line, it is taken back and nothing of it is stored; if
 // later, the error is ctx's and it may have been stored.
 func (cm *Commit) Wait(ctx context.Context) (first, last uint64, err error) {
 	l := cm.log
+	l.lead(ctx, cm)
 	select {
 	case <-cm.done:
 	case <-ctx.Done():

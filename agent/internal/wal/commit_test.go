@@ -126,6 +126,7 @@ func TestGroupCommit(t *testing.T) {
 		}
 		cms = append(cms, cm)
 		if i == 0 {
+			wake(l.wakeCommitter)
 			await(t, "the first is written", func() bool { return writes.Load() == 1 })
 		}
 	}
@@ -150,6 +151,7 @@ func TestWaitGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wake(l.wakeCommitter)
 	await(t, "the first has left the line", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return first.chunk == nil })
 	second, err := l.Append(ctxOf(t), marked(l, 1, "b"))
 	if err != nil {

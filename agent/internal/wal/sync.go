@@ -9,12 +9,12 @@ func (l *Log) syncLoop() {
 	last := time.Now()
 	for {
 		l.mu.Lock()
-		l.turns.syncer.Add(1)
-		for len(l.unsynced) == 0 || l.poison != nil {
+		l.syncerTurnLocked()
+		for len(l.unsynced) == 0 || l.poison != nil || l.syncing {
 			ended := false
 			select {
 			case <-l.ended:
-				ended = true
+				ended = !l.syncing
 			default:
 			}
 			l.mu.Unlock()
@@ -22,8 +22,8 @@ func (l *Log) syncLoop() {
 				return
 			}
 			<-l.wakeSyncer
-			l.turns.syncer.Add(1)
 			l.mu.Lock()
+			l.syncerTurnLocked()
 		}
 		if l.opts.Sync == "interval" && l.dirty < unsyncedLimit && !l.closing {
 			if d := l.opts.SyncInterval - time.Since(last); d > 0 {
@@ -32,24 +32,38 @@ func (l *Log) syncLoop() {
 				continue
 			}
 		}
-		work := l.unsynced
-		l.syncing = true
-		l.mu.Unlock()
 		last = time.Now()
-		err := l.syncAll(work)
-		l.mu.Lock()
-		l.syncing = false
-		if err != nil {
-			l.poisonLocked(err)
-		} else {
-			l.publishLocked(work)
-			n := copy(l.unsynced, l.unsynced[len(work):])
-			clear(l.unsynced[n:])
-			l.unsynced = l.unsynced[:n]
-		}
+		l.syncLocked()
 		l.mu.Unlock()
 		wake(l.wakeCommitter)
 	}
+}
+
+// syncerTurnLocked counts a turn, unless another does the syncer's work, and may hang in it.
+func (l *Log) syncerTurnLocked() {
+	if !l.syncing {
+		l.turns.syncer.Add(1)
+	}
+}
+
+// syncLocked fsyncs what has been written. It lets go of the lock meanwhile;
+// nobody else may be syncing.
+func (l *Log) syncLocked() {
+	work := l.unsynced
+	l.syncing = true
+	l.mu.Unlock()
+	err := l.syncAll(work)
+	l.mu.Lock()
+	l.syncing = false
+	l.syncerTurnLocked()
+	if err != nil {
+		l.poisonLocked(err)
+		return
+	}
+	l.publishLocked(work)
+	n := copy(l.unsynced, l.unsynced[len(work):])
+	clear(l.unsynced[n:])
+	l.unsynced = l.unsynced[:n]
 }
 
 // pause waits for d, or until the log closes, or there is a lot to sync.

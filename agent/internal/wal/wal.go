@@ -57,8 +57,9 @@ type Log struct {
 	log   *slog.Logger
 	lock  *os.File
 
-	// Used by the committer only.
+	// Used by who has set busy, and by the committer while poison is set.
 	tw    *twal.Log
+	batch []*Chunk
 	entry []byte // the block being built; reused
 	parts []part // of its payload; reused
 	table kindTable
@@ -90,7 +91,8 @@ type Log struct {
 	durable   position // all before it is fsynced, and visible to readers
 	unsynced  []*written
 	dirty     int64 // bytes in unsynced
-	syncing   bool  // the syncer is at work on unsynced
+	busy      bool  // somebody builds and writes a block: the committer, or who waits for the chunk
+	syncing   bool  // somebody fsyncs unsynced: the syncer, or who waits for it
 	published chan struct{}
 	warm      warmHead
 	readers   int

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func equalEvents(a, b *agent.Event) bool {
 }
 
 // put appends n events, from number i on, and waits until they are durable.
+// Half of the chunks are left to the committer, if it is faster.
 func put(t testing.TB, l *Log, i, n int) (first, last uint64) {
 	t.Helper()
 	c := l.NewChunk()
@@ -51,6 +53,10 @@ func put(t testing.TB, l *Log, i, n int) (first, last uint64) {
 	cm, err := l.Append(ctxOf(t), c)
 	if err != nil {
 		t.Fatalf("Append: %v", err)
+	}
+	if i%2 == 0 {
+		wake(l.wakeCommitter)
+		runtime.Gosched()
 	}
 	first, last, err = cm.Wait(ctxOf(t))
 	if err != nil {

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"math/bits"
 	"os"
 
@@ -22,51 +23,60 @@ func (l *Log) openTidwall() (tw *twal.Log, err error) {
 }
 
 // commitLoop builds blocks from the line and writes them, one after the other.
-// It is the only user of tidwall's log. While one block is being fsynced it
-// builds the next, but only if that is full: else the line goes on gathering,
-// so that one producer never waits for others and a hundred share an fsync.
+// While one block is being fsynced it builds the next, but only if that is
+// full: else the line goes on gathering, so that one producer never waits for
+// others and a hundred share an fsync.
 func (l *Log) commitLoop() {
 	defer close(l.ended)
-	var batch []*Chunk
-	for {
-		batch = l.nextBatch(batch[:0])
-		if batch == nil {
-			return
-		}
+	for l.nextBatch() {
+		l.turn()
 		l.mu.Lock()
-		number, first, durable := l.nextBlock, l.nextSeq, l.durable.block
+		l.busy = false
 		l.mu.Unlock()
-		w := l.build(batch, number, first, durable)
-		l.write(w)
+		wake(l.wakeSyncer)
 	}
 }
 
-// nextBatch waits for something to write and for leave to write it. Nil: the
-// log is closing and there is nothing left, or no way to write it.
-func (l *Log) nextBatch(batch []*Chunk) []*Chunk {
+// turn makes a block of the batch and writes it. Only who has set busy may call it.
+func (l *Log) turn() {
+	l.mu.Lock()
+	number, first, durable := l.nextBlock, l.nextSeq, l.durable.block
+	l.mu.Unlock()
+	w := l.build(l.batch, number, first, durable)
+	clear(l.batch)
+	l.write(w)
+}
+
+// nextBatch waits for something to write and for leave to write it, and sets
+// busy. False: the log is closing and there is nothing left, or no way to write it.
+func (l *Log) nextBatch() bool {
 	l.mu.Lock()
 	for {
-		l.turns.committer.Add(1)
+		if !l.busy {
+			l.turns.committer.Add(1)
+		}
 		switch {
+		case l.busy: // a leader is; it wakes us
 		case l.poison != nil:
 			l.mu.Unlock()
 			if !l.reopen() {
-				return nil
+				return false
 			}
 			l.mu.Lock()
 			continue
 		case l.line.head == nil && l.closing:
 			l.mu.Unlock()
-			return nil
+			return false
 		case l.line.head != nil && l.mayBuildLocked():
 			if l.hasRoomLocked() {
-				batch = l.takeLocked(batch)
+				l.busy = true
+				l.batch = l.takeLocked(l.batch[:0])
 				l.mu.Unlock()
-				return batch
+				return true
 			}
 			if l.closing {
 				l.mu.Unlock()
-				return nil
+				return false
 			}
 			l.mu.Unlock()
 			l.waitForRoom()
@@ -76,6 +86,45 @@ func (l *Log) nextBatch(batch []*Chunk) []*Chunk {
 		l.mu.Unlock()
 		<-l.wakeCommitter
 		l.mu.Lock()
+	}
+}
+
+// idleLocked reports whether a chunk that is alone in line may be written at once.
+func (l *Log) idleLocked() bool {
+	return !l.busy && l.poison == nil && !l.closing && l.full.err == nil && l.mayBuildLocked()
+}
+
+// lead writes the chunk of cm and makes it durable, if it is alone in line and
+// nobody else is at the log: waking the committer, the syncer and then the
+// caller would cost as much as the work. ctx is not looked at meanwhile.
+func (l *Log) lead(ctx context.Context, cm *Commit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := cm.chunk; c == nil || l.line.head != c || l.line.tail != c || !l.idleLocked() || ctx.Err() != nil {
+		return
+	}
+	if !l.hasRoomLocked() {
+		wake(l.wakeCommitter)
+		return
+	}
+	l.busy = true
+	l.batch = l.takeLocked(l.batch[:0])
+	l.mu.Unlock()
+	l.turn()
+	l.mu.Lock()
+	l.busy = false
+	l.turns.committer.Add(1)
+	if l.poison == nil && !l.syncing && l.opts.Sync != "interval" {
+		if l.line.head != nil {
+			wake(l.wakeCommitter) // for what is a full block by now
+		}
+		l.syncLocked()
+	}
+	if l.line.head != nil || l.poison != nil || l.closing {
+		wake(l.wakeCommitter)
+	}
+	if len(l.unsynced) > 0 || l.closing {
+		wake(l.wakeSyncer)
 	}
 }
 
@@ -129,7 +178,6 @@ func (l *Log) write(w *written) {
 			l.mu.Unlock()
 		}
 	}
-	wake(l.wakeSyncer)
 }
 
 func (l *Log) nextSegment(old *segment) error {
