@@ -24,7 +24,7 @@ func (in *Input) serveEvents(rw *answer, req *http.Request) {
 	}
 	var err error
 	if w.items, err = w.split.events(w.items, w.body); err != nil {
-		in.refuse(rw, err)
+		in.refuseText(rw, req, w, err)
 		return
 	}
 	if len(w.items) > in.config.MaxEvents {
@@ -67,6 +67,22 @@ func (in *Input) refuse(rw *answer, err error) {
 		return
 	}
 	rw.json(status, problem(err.Error()))
+}
+
+// refuseText answers for a text that is not made of values, such as an array that
+// breaks off. Nothing of it is taken; it is kept, up to the limit, as one refused line.
+func (in *Input) refuseText(rw *answer, req *http.Request, w *work, err error) {
+	if errors.Is(err, errEmpty) {
+		in.refuse(rw, err)
+		return
+	}
+	text := bytes.TrimSpace(w.body)
+	broken := []agent.Refusal{{
+		Line: len(w.items), Text: text[:min(len(text), int(in.config.MaxEvent))], Offset: w.offset(text),
+		Reason: agent.ReasonNotJSON, Detail: err.Error(),
+	}}
+	r, err := in.emit(req.Context(), agent.Batch{File: req.RemoteAddr, Refused: broken})
+	in.tell(rw, r, broken, err)
 }
 
 // batch makes a batch of w's items. Those that are too long go to the refused

@@ -65,9 +65,12 @@ func TestEventsBodies(t *testing.T) {
 	f(`[]`, 400, `{"error":"the body is empty","accepted":0,"rejected":[],"first_seq":0,"last_seq":0}`, "")
 	f(``, 400, `{"error":"the body is empty"}`, "")
 	f(" \r\n", 400, `{"error":"the body is empty"}`, "")
-	f(`[{"a":1}`, 400, `{"error":"the text ends within a value"}`, "")
-	f(`[{"a":1}] x`, 400, `{"error":"'x' follows the array"}`, "")
-	f(`[{"a":1]}`, 400, `{"error":"']' closes what it did not open"}`, "")
+	broken := func(line int, why string) string {
+		return fmt.Sprintf(`{"error":"none of the events can be taken","accepted":0,"rejected":[{"line":%d,"error":"not_json: %s"}],"first_seq":0,"last_seq":0}`, line, why)
+	}
+	f(`[{"a":1}`, 400, broken(2, "the text ends within a value"), "")
+	f(`[{"a":1}] x`, 400, broken(2, "'x' follows the array"), "")
+	f(`[{"a":1]}`, 400, broken(1, "']' closes what it did not open"), "")
 	f(gzipped(`{"a":1}`), 200, ok(1), `{"a":1}`, "Content-Encoding: gzip")
 	f(gzipped(`{"a":1}`), 200, ok(1), `{"a":1}`, "Content-Encoding: X-GZIP")
 	f(zstdized(`{"a":1}`), 200, ok(1), `{"a":1}`, "Content-Encoding: zstd")
@@ -77,6 +80,18 @@ func TestEventsBodies(t *testing.T) {
 	f(`{"a":1}`, 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: zstd")
 	f(gzipped(`{"a":1}`)[:20], 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: gzip")
 	f(gzipped(`{"a":1}`)+"x", 400, `{"error":"the body is not what its content encoding says"}`, "", "Content-Encoding: gzip")
+}
+
+// An array that breaks off is kept, as any other text that holds no event.
+func TestBrokenArrayIsKept(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxEvent = 12 })
+	if status, text := r.post("/v1/events", ` [{"a":1}, {"b":`); status != 400 {
+		t.Errorf("%d %s", status, text)
+	}
+	kept := r.sink.Refused()
+	if len(kept) != 1 || string(kept[0].Text) != `[{"a":1}, {"` || kept[0].Offset != 1 || kept[0].Reason != agent.ReasonNotJSON {
+		t.Errorf("kept: %+v", kept)
+	}
 }
 
 func TestEventsMethodsAndTokens(t *testing.T) {

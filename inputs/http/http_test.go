@@ -1,9 +1,12 @@
 package http
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -114,3 +117,25 @@ func (r *rig) post(path, body string, headers ...string) (int, string) {
 
 // lines are the events in the log.
 func (r *rig) lines() string { return string(bytes.Join(r.sink.Lines(), []byte("\n"))) }
+
+// A client that writes all of a body before it reads sees why it was refused,
+// not a broken connection.
+func TestRefusedBodyIsReadOff(t *testing.T) {
+	r := start(t, func(c *Config) { c.MaxBody = 4 << 20 })
+	body := make([]byte, 4*4<<20)
+	for token, want := range map[string]int{"T0K": 413, "wrong": 401} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST /v1/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", token, len(body))
+		if _, err := c.Write(body); err != nil {
+			t.Errorf("%s: %v", token, err)
+			continue
+		}
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != want {
+			t.Errorf("%s: %+v %v, want %d", token, resp, err, want)
+		}
+	}
+}

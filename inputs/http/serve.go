@@ -2,6 +2,7 @@ package http
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -48,7 +49,26 @@ func (in *Input) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	default:
 		a.json(http.StatusNotFound, problem("there is nothing at this path"))
 	}
+	in.linger(a, req)
 	in.env.Counter("requests_total", "dialect", dialect, "result", resultOf(a.status)).Inc()
+}
+
+// lingering is how long the rest of a refused body is read.
+const lingering = 5 * time.Second
+
+// linger reads what is left of a refused body, within bounds: a client that
+// writes all before it reads would see a broken connection in place of the answer.
+// One that asked first (Expect) does not send it.
+func (in *Input) linger(a *answer, req *http.Request) {
+	if a.status < 400 || req.ProtoMajor != 1 || req.ContentLength == 0 || req.Header.Get("Expect") != "" {
+		return
+	}
+	ctl := http.NewResponseController(a.ResponseWriter)
+	if ctl.Flush() != nil {
+		return
+	}
+	ctl.SetReadDeadline(time.Now().Add(lingering))
+	io.CopyN(io.Discard, req.Body, 4*int64(in.config.MaxBody)) // whatever comes of it, the answer is out
 }
 
 // caught ends a request whose handler has panicked: without an answer, so that
