@@ -46,14 +46,13 @@ func TestWebPagesStayOutside(t *testing.T) {
 	f(403, "POST", "/reload", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate")
 	f(403, "POST", "/reload", "Origin", "http://evil.example.com")
 
-	// What a page can send without asking first is not JSON by its own word.
+	// A page cannot send a token without asking first: who has one need not say that it is JSON.
 	body := `{"event_type":"alert","event_source":"s","event_data":{}}`
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
-		if a := r.call("POST", "/export", body, "Content-Type", kind); a.status != 415 {
+		if a := r.call("POST", "/export", body, "Content-Type", kind); a.status != 200 {
 			t.Errorf("a body of type %q = %v", kind, a)
 		}
 	}
-	r.want(415, "POST", "/reload", "x=1", "Content-Type", "text/plain")
 	r.want(200, "POST", "/reload", "", "Content-Type", "application/x-www-form-urlencoded")
 	r.want(200, "POST", "/export", body, "Content-Type", "application/json; charset=utf-8")
 }

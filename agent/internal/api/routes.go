@@ -83,7 +83,7 @@ func (s *Server) endpoint(ln listening, r route) http.Handler {
 			err = c.checkQuery()
 		}
 		if err == nil && r.scope == scopeWrite {
-			err = c.checkType()
+			err = c.checkType(ln.unix)
 		}
 		if err == nil {
 			err = r.serve(s, c)

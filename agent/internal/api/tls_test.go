@@ -118,6 +118,7 @@ outputs: {}
 
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.cert)
+	body, kind := "", ""
 	f := func(want int, method, path string, cert *tls.Certificate, token string) {
 		t.Helper()
 		conf := &tls.Config{RootCAs: roots}
@@ -125,9 +126,12 @@ outputs: {}
 			conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 		}
 		transport := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}
-		req, err := http.NewRequest(method, "https://"+addr+path, nil)
+		req, err := http.NewRequest(method, "https://"+addr+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if kind != "" {
+			req.Header.Set("Content-Type", kind)
 		}
 		if token != "" {
 			req.Header.Set("Authorization", "Bearer "+token)
@@ -140,9 +144,9 @@ outputs: {}
 			return
 		}
 		defer resp.Body.Close()
-		body, _ := io.ReadAll(resp.Body)
+		answer, _ := io.ReadAll(resp.Body)
 		if resp.StatusCode != want {
-			t.Errorf("%s %s = %d %s, want %d", method, path, resp.StatusCode, body, want)
+			t.Errorf("%s %s = %d %s, want %d", method, path, resp.StatusCode, answer, want)
 		}
 	}
 	const status, reload = prefix + "/status", prefix + "/reload"
@@ -159,6 +163,14 @@ outputs: {}
 	f(0, "GET", status, &stranger, readToken) // also beside a good token
 	f(401, "GET", status, &writer, "wrong")   // the token decides
 	f(403, "POST", reload, &writer, readToken)
+	// A browser sends the certificate by itself, also with what a web page posts elsewhere: that is never JSON by its own word.
+	for _, kind = range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
+		body = `{"event_type":"alert","event_source":"s","event_data":{}}`
+		f(415, "POST", prefix+"/export", &writer, "")
+	}
+	kind = "application/json"
+	f(200, "POST", prefix+"/export", &writer, "")
+	body, kind = "", ""
 	audit, err := os.ReadFile(filepath.Join(r.dir, "state", "audit.jsonl"))
 	if err != nil || !strings.Contains(string(audit), `"actor":"ops","address":"127.0.0.1","action":"reload"`) {
 		t.Errorf("audit log = %s", audit)
