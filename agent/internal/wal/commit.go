@@ -57,7 +57,7 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 		c.pack(keep)
 		l.mu.Lock()
 	}
-	idle := l.line.head == nil && l.idleLocked()
+	idle := l.line.head == nil && l.full.err == nil && l.idleLocked()
 	if err := l.enlistLocked(cm, c); err != nil {
 		l.mu.Unlock()
 		cm.recycle()

@@ -117,3 +117,25 @@ func TestLeaderHangs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFullBeforeTheWait: a chunk that was left in line, and finds the log full when
+// it is waited for, is the committer's, which looks for room.
+func TestFullBeforeTheWait(t *testing.T) {
+	var free atomic.Int64
+	free.Store(1 << 40)
+	space := func() (int64, int64, error) { return free.Load(), 1 << 41, nil }
+	l := open(t, Options{Dir: fastDir(t), tick: time.Hour, fullWait: time.Millisecond, disk: &disk{space: space}})
+	cm, err := l.Append(ctxOf(t), marked(l, 0, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Store(0)
+	l.lookAtSpace()
+	if err := l.Ready(); !errors.Is(err, agent.ErrFull) {
+		t.Fatalf("Ready = %v", err)
+	}
+	free.Store(1 << 40)
+	if _, _, err := cm.Wait(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+}

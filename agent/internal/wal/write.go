@@ -91,7 +91,7 @@ func (l *Log) nextBatch() bool {
 
 // idleLocked reports whether a chunk that is alone in line may be written at once.
 func (l *Log) idleLocked() bool {
-	return !l.busy && l.poison == nil && !l.closing && l.full.err == nil && l.mayBuildLocked()
+	return !l.busy && l.poison == nil && !l.closing && l.mayBuildLocked()
 }
 
 // lead writes the chunk of cm and makes it durable, if it is alone in line and
@@ -104,7 +104,7 @@ func (l *Log) lead(ctx context.Context, cm *Commit) {
 		return
 	}
 	if !l.hasRoomLocked() {
-		wake(l.wakeCommitter)
+		wake(l.wakeCommitter) // which looks for some
 		return
 	}
 	l.busy = true
