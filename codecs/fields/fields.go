@@ -12,7 +12,7 @@ import (
 )
 
 // A Value is a raw JSON value, a view into the body. Nil means that the member
-// is absent; null and "" count as absent too.
+// is absent; null, "" and arrays of nothing else count as absent too.
 type Value []byte
 
 // A Kind is one of the three event types with a mapping of their own, or Other.
@@ -122,7 +122,7 @@ func TypeOf(e *agent.Event) []byte {
 
 // present is v, or nil if it counts as absent.
 func present(v []byte) Value {
-	if len(v) <= len("null") && json.IsAbsent(v) {
+	if len(v) <= len("null") && (json.IsAbsent(v) || string(v) == "[]" || string(v) == `[""]`) {
 		return nil
 	}
 	return v
