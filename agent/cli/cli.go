@@ -61,6 +61,10 @@ func Main(args []string) int {
 
 func run(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.RunE = needsSubcommand(std) // a shell that it does not know is a mistake
+	}
 	root.SetArgs(commandFirst(root, args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -82,6 +86,7 @@ func newRoot(std streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "siemd COMMAND",
 		Short:         "takes events from apps into a durable log and delivers them to SIEMs",
+		Version:       readVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -97,6 +102,7 @@ func newRoot(std streams) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(commands(std)...)
 	root.SetHelpCommand(newHelp(std))
+	root.SetVersionTemplate("{{.Version}}\n")
 	return root
 }
 

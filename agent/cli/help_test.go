@@ -19,6 +19,7 @@ func TestHelp(t *testing.T) {
 	siemd(t, "", "help", "check", "nonsense").want(t, exitUsage, "no help on")
 	siemd(t, "", "explain", "--help").want(t, exitOK, "exact bytes")
 	siemd(t, "", "completion", "bash").want(t, exitOK, "__start_siemd")
+	siemd(t, "", "completion", "tcsh").want(t, exitUsage, "unknown command")
 	siemd(t, "", "__complete", "help", "spl").want(t, exitOK, "splunk")
 }
 

@@ -21,6 +21,10 @@ type versionInfo struct {
 	Arch    string `json:"arch"`
 }
 
+func (v versionInfo) String() string {
+	return fmt.Sprintf("siemd %s %s/%s %s", v.Version, v.OS, v.Arch, v.Go)
+}
+
 func readVersion() versionInfo {
 	v := versionInfo{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -48,7 +52,7 @@ func newVersion(std streams) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(std.out).Encode(v)
 			}
-			fmt.Fprintf(std.out, "siemd %s %s/%s %s\n", v.Version, v.OS, v.Arch, v.Go)
+			fmt.Fprintln(std.out, v)
 			return nil
 		},
 	}

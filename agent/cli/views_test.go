@@ -55,6 +55,7 @@ func TestWAL(t *testing.T) {
 
 func TestVersionAndSchema(t *testing.T) {
 	siemd(t, "", "version").want(t, exitOK, "siemd dev linux/")
+	siemd(t, "", "--version").want(t, exitOK, "siemd dev linux/")
 	var v versionInfo
 	if err := json.Unmarshal([]byte(siemd(t, "", "version", "--json").want(t, exitOK).out), &v); err != nil || v.Version != "dev" || v.Go == "" {
 		t.Errorf("%v %+v", err, v)
