@@ -170,7 +170,7 @@ func TestCreateRefusesMistakes(t *testing.T) {
 	f(400, "/colour", `{"colour":"red"}`)
 	f(400, "/batch_interval_seconds", `{"batch_interval_seconds":-1}`)
 	f(400, "/options/token", `{"options":{"token":"x"}}`)
-	f(400, "/options/batch/max_events", `{"options":{"batch":{"max_events":3}}}`)
+	f(400, "/options/batch/max_events", `{"batch_size":4,"options":{"batch":{"max_events":3}}}`)
 	f(400, "/options/tls/ca_file", `{"options":{"tls":{"ca_file":"/etc/passwd"}}}`)
 	f(400, "/options/proxy", `{"options":{"proxy":"http://127.0.0.1:1"}}`)
 	f(400, "/options/tls", `{"options":{"tls":"x"}}`)
@@ -192,6 +192,29 @@ func TestCreateRefusesMistakes(t *testing.T) {
 	r.want(409, "DELETE", "/connections/yaml?force=true", "")
 	r.want(404, "PUT", "/connections/nobody", `{"name":"x"}`)
 	r.want(404, "DELETE", "/connections/..%2f..%2fetc", "")
+}
+
+// Any key of the output may be given as an option, also one that has a field; the field shows it.
+func TestOptionsOfFields(t *testing.T) {
+	r := newRig(t, "outputs: {}\n")
+	a := r.want(201, "POST", "/connections", `{"name":"n","siem_type":"splunk","endpoint":"siem.example.com","auth_type":"token","auth_token":"t","enabled_event_types":["*"],
+		"options":{"index":"main","sourcetype":"st","batch":{"max_events":3,"max_wait":"200ms","max_bytes":"2MB"},"retry":{"initial":"500ms","max_attempts":5},"tls":{"verify":false},"filter":{"min_severity":"high"}}}`)
+	shows := func(a answer, size float64) {
+		t.Helper()
+		for field, want := range map[string]any{
+			"index_name": "main", "source_type": "st", "batch_size": size, "batch_interval_seconds": 0.2, "retry_delay_seconds": 0.5, "max_retries": 5.0,
+			"verify_ssl": false, "min_severity": "high", "options.batch.max_bytes": "2MB", "options.batch.max_events": nil,
+		} {
+			if got := a.field(field); got != want {
+				t.Errorf("%s = %v, want %v", field, got, want)
+			}
+		}
+	}
+	shows(a, 3)
+	id, _ := a.field("connection_id").(string)
+	shows(r.want(200, "PUT", "/connections/"+id, `{"name":"m"}`), 3)
+	shows(r.want(200, "PUT", "/connections/"+id, `{"batch_size":9}`), 9)
+	r.want(422, "PUT", "/connections/"+id, `{"options":{"retry":{"initial":"soon"}}}`)
 }
 
 func TestEveryTypeBecomesWhatItSays(t *testing.T) {

@@ -33,7 +33,8 @@ type draft struct {
 	at       location
 	keys     map[string]any // the output, dotted keys nested
 	secrets  map[string]string
-	kept     []string // pointers of secrets that were not given anew
+	kept     []string        // pointers of secrets that were not given anew
+	opted    map[string]bool // keys whose field is given as an option
 	mistakes []fieldError
 }
 
@@ -87,8 +88,11 @@ func render(w *wish, old *config.Output) (*draft, error) {
 	return d, nil
 }
 
-// set puts a value at a dotted key.
+// set puts a value at a dotted key, unless an option has it.
 func (d *draft) set(path string, v any) {
+	if d.opted[path] {
+		return
+	}
 	m := d.keys
 	for {
 		head, rest, nested := strings.Cut(path, ".")

@@ -115,6 +115,12 @@ var fieldOf = map[string]string{
 	"type": "siem_type",
 }
 
+// soft are the keys that may be given as an option too, in place of their field.
+var soft = map[string]bool{
+	"filter.min_severity": true, "batch.max_events": true, "batch.max_wait": true, "retry.max_attempts": true, "retry.initial": true,
+	"tls.verify": true, "index": true, "sourcetype": true, "facility": true,
+}
+
 // options sets any other key of the output. Keys that name files of this
 // machine, programs or proxies are for config files only.
 func (d *draft) options() {
@@ -136,6 +142,12 @@ func (d *draft) optionsAt(at string, options map[string]any, config reflect.Valu
 		switch inner, isMap := v.(map[string]any); {
 		case strings.Contains(name, ".") && !known:
 			d.bad(pointer, "nest them: {\"batch\": {\"max_bytes\": …}}", "a key has no dots")
+		case taken && soft[key] && !d.w.has(field) && v != nil:
+			d.set(key, fromJSON(v))
+			if d.opted == nil {
+				d.opted = map[string]bool{}
+			}
+			d.opted[key] = true
 		case taken:
 			d.bad(pointer, "use "+field, "this option is the field %s", field)
 		case localKey(name):
