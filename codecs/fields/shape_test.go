@@ -138,7 +138,7 @@ func TestShapesThatBeginAlike(t *testing.T) {
 	for _, several := range [][]int{{0, 2, 4}, {0, 1, 2, 3, 4, 7}, {1, 3, 5, 6}, {0, 1, 2, 3, 6, 7}} {
 		var r fields.Reader
 		var events []*agent.Event
-		for n := range 3000 {
+		for n := range 1500 {
 			body := fmt.Sprintf(`{"event_id":"%d"`, n)
 			for i, m := range several {
 				if n*2654435761>>(8+i)&1 == 1 {
@@ -209,7 +209,7 @@ func TestAReaderKeepsLittle(t *testing.T) {
 	}
 	var r fields.Reader
 	before := heap()
-	for n := range 8000 {
+	for n := range 2000 {
 		body := fmt.Sprintf(`{"title":"%d"`, n)
 		for len(body) < 4000 {
 			body += fmt.Sprintf(`,"the name of a member, which is rather long so that there are not too many, %d":%d`, n+len(body), n)
