@@ -90,7 +90,10 @@ func (r *run) admitCopy(f *file, b besides) {
 	// together, and up to a tick before they are made: that one may be a
 	// generation before f, or have been made after f was last read.
 	unseen := birth > f.copiesTo-int64(r.t.timing.clock) || birth == f.id.birth
-	r.bringIn(filepath.Join(dir, b.name), b.info, f.pattern, f.path, packed || !rotated || !unseen)
+	if packed {
+		unseen = r.since(b.info, f.copiesTo)
+	}
+	r.bringIn(filepath.Join(dir, b.name), b.info, f.pattern, f.path, !rotated || !unseen)
 }
 
 // source is the file that the new file f may be a copy of: the one that has the

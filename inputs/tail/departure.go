@@ -116,10 +116,14 @@ func (r *run) admitGenerations(d *departure, holder *file, l *listing) (found bo
 		case !packed && birth > until:
 			continue // the next one to have the name, perhaps
 		}
-		r.bringIn(path, s.info, d.pattern, d.name, packed || !rotated)
+		r.bringIn(path, s.info, d.pattern, d.name, !rotated || packed && !r.since(s.info, d.after))
 	}
 	return found
 }
+
+// since reports whether a compressed file holds what was written after then:
+// it has the time of what it was made of, as gzip, zstd and logrotate have it.
+func (r *run) since(i info, then int64) bool { return i.mtime > then-int64(r.t.timing.clock) }
 
 // rotatedFrom reports whether name is made of the name of.
 func rotatedFrom(of, name string) bool {
@@ -130,7 +134,7 @@ func rotatedFrom(of, name string) bool {
 // perhaps what had the name was before. One that is onlyTwin is read only if it
 // turns out to continue a file of ours.
 func (r *run) bringIn(path string, i info, p *pattern, was string, onlyTwin bool) {
-	if mtime, ok := r.strangers[i.id]; ok && mtime == i.mtime || r.t.matches(path) || r.t.safe(path, i) != nil {
+	if s, ok := r.strangers[i.id]; ok && s.mtime == i.mtime && (onlyTwin || s.repeats) || r.t.matches(path) || r.t.safe(path, i) != nil {
 		return // of those that patterns name the scan takes care
 	}
 	if known := r.files[i.id]; known != nil {

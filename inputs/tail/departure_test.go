@@ -84,6 +84,9 @@ func (s *slowMotion) look() {
 	names, err := filepath.Glob(s.path("*"))
 	s.must(err)
 	for _, name := range names {
+		if packingOf(name) != plain {
+			continue
+		}
 		text, err := os.ReadFile(name)
 		s.must(err)
 		for line := range strings.Lines(string(text)) {

@@ -99,6 +99,25 @@ func copied(to string) step {
 
 var truncated = step{name: "truncate", of: "app.log", do: func(u *unsteady) { u.must(os.Truncate(u.path("app.log"), 0)) }}
 
+// compressed are the steps by which name becomes name.gz, which has its time.
+func compressed(name string) []step {
+	return []step{
+		{name: "compress " + name, of: name + ".gz", do: func(u *unsteady) {
+			text, err := os.ReadFile(u.path(name))
+			u.must(err)
+			u.write(name+".gz", gzipOf(string(text)))
+		}},
+		{name: "its time", of: name + ".gz", moves: true, do: func(u *unsteady) {
+			of, err := stat(statx).path(u.path(name), false)
+			u.must(err)
+			i, err := stat(statx).path(u.path(name+".gz"), false)
+			u.must(err)
+			u.writes[i.id] = u.writes[of.id]
+		}},
+		{name: "remove " + name, of: name, do: func(u *unsteady) { u.must(os.Remove(u.path(name))) }},
+	}
+}
+
 // shifted are the steps by which app.log.1 becomes free.
 func shifted(turn int) (steps []step) {
 	for n := turn - 1; n > 0; n-- {
@@ -120,6 +139,15 @@ func shiftSteps(turn int) []step {
 	return append(shifted(turn), moved("app.log", "app.log.1"), lines("app.log"))
 }
 
+func compressSteps(turn int) []step {
+	name := fmt.Sprintf("app.log.%d", turn)
+	return append([]step{moved("app.log", name), lines("app.log")}, compressed(name)...)
+}
+
+func copyCompressSteps(turn int) []step {
+	return append(copyTruncateSteps(turn), compressed(fmt.Sprintf("app.log.%d", turn))...)
+}
+
 var unsteadyStyles = []struct {
 	name  string
 	paths string
@@ -135,6 +163,10 @@ var unsteadyStyles = []struct {
 	{"copytruncate within the glob", "app.log*", false, copyTruncateSteps},
 	{"copytruncate and shift", "app.log", false, copyTruncateShiftSteps},
 	{"copytruncate and shift within the glob", "app.log*", false, copyTruncateShiftSteps},
+	{"compress", "app.log", false, compressSteps},
+	{"compress within the glob", "app.log*", false, compressSteps},
+	{"copytruncate and compress", "app.log", false, copyCompressSteps},
+	{"copytruncate and compress within the glob", "app.log*", false, copyCompressSteps},
 	{"symbolic link", "app.log", true, func(turn int) []step {
 		name := fmt.Sprintf("gen-%d.log", turn)
 		return []step{lines(name), linked(name)}

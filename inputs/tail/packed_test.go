@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -160,4 +161,59 @@ func TestCompressedBeforeItIsRead(t *testing.T) {
 	r.expect(want...)
 	r.calm()
 	r.expect(want...)
+}
+
+// Logs that are rotated and compressed more than once while the agent is down
+// are read, also where no pattern names what they were compressed to. What was
+// compressed before the first start is not.
+func TestCompressedWhileDown(t *testing.T) {
+	for _, style := range []string{"rename", "copytruncate"} {
+		t.Run(style, func(t *testing.T) {
+			r := newRig(t, "app.log")
+			old, _ := numbered(5000, 5100)
+			text, want := numbered(0, 100)
+			r.write("app.log", text)
+			r.nextTick()
+			r.write("app.log.8.gz", gzipOf(old))
+			r.write("app.log.9", old)
+			time.Sleep(2 * r.time.clock)
+			r.start()
+			r.expect(want...)
+			r.halt()
+			rotate := func(n int) {
+				name := fmt.Sprintf("app.log.%d", n)
+				if style == "rename" {
+					r.must(os.Rename(r.path("app.log"), r.path(name)))
+					r.write("app.log", "")
+				} else {
+					r.copyTruncate("app.log", name, "")
+				}
+				text, err := os.ReadFile(r.path(name))
+				r.must(err)
+				i, err := os.Stat(r.path(name))
+				r.must(err)
+				r.write(name+".gz", gzipOf(string(text)))
+				r.must(os.Chtimes(r.path(name+".gz"), i.ModTime(), i.ModTime())) // as gzip does
+				r.must(os.Remove(r.path(name)))
+			}
+			for n := range 3 {
+				text, more := numbered(1000*n+1000, 1000*n+1100)
+				r.write("app.log", text)
+				want = append(want, more...)
+				rotate(n)
+			}
+			// One from before, compressed only now.
+			i, err := os.Stat(r.path("app.log.9"))
+			r.must(err)
+			r.write("app.log.9.gz", gzipOf(old))
+			r.must(os.Chtimes(r.path("app.log.9.gz"), i.ModTime(), i.ModTime()))
+			r.must(os.Remove(r.path("app.log.9")))
+			r.write("app.log", "{\"new\":1}\n")
+			want = append(want, `{"new":1}`)
+			r.start()
+			r.expect(want...)
+			r.calm()
+			r.expect(want...)
+		})
+	}
 }

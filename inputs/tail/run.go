@@ -48,11 +48,11 @@ type run struct {
 	dirty     map[int]bool        // shards of the catalog to write
 	refusals  map[string]bool     // paths whose refusal was logged
 	lists     map[string]*listing // directories read in this scan
-	strangers map[identity]int64  // files beside ours that turned out to be none of ours, with the time of their last change
-	outbox    []*job              // in the order in which they are to be submitted
-	inFlight  int                 // jobs given to hand and not back
-	failing   error               // a job failed: why; nothing is read until all are back
-	failures  int                 // in a row
+	strangers map[identity]stranger
+	outbox    []*job // in the order in which they are to be submitted
+	inFlight  int    // jobs given to hand and not back
+	failing   error  // a job failed: why; nothing is read until all are back
+	failures  int    // in a row
 	resumeAt  time.Time
 	pause     time.Duration // before resumeAt; so long without a failure ends the trouble
 
@@ -71,7 +71,7 @@ func newRun(t *Tail, sink agent.Sink) *run {
 		files: map[identity]*file{}, byPath: map[string]*file{}, kin: families{byStem: map[string]*family{}, byInode: map[inode][]*file{}},
 		draining: map[*file]bool{}, pending: map[*file]bool{}, moving: map[*file]bool{}, suspects: map[*file]suspicion{}, unsought: map[*file]bool{},
 		departures: map[string]*departure{},
-		dirty:      map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]int64{}, scanWanted: true,
+		dirty:      map[int]bool{}, refusals: map[string]bool{}, strangers: map[identity]stranger{}, scanWanted: true,
 	}
 	r.hints.log = r.log
 	return r

@@ -65,7 +65,7 @@ func (r *run) decide(f *file, now time.Time) bool {
 		r.adopt(f, s.best)
 		return f.marked
 	case f.onlyTwin || s.repeated:
-		r.disown(f)
+		r.disown(f, s.repeated)
 		return false
 	}
 	if f.compressed() {
@@ -76,13 +76,19 @@ func (r *run) decide(f *file, now time.Time) bool {
 	return true
 }
 
+// A stranger is a file beside the patterns that is none of ours.
+type stranger struct {
+	mtime   int64 // of its last change when that was found out
+	repeats bool  // for it says what a file of ours says; else for it continues none
+}
+
 // disown forgets f, which lies beside the patterns and is nobody's.
-func (r *run) disown(f *file) {
+func (r *run) disown(f *file, repeats bool) {
 	r.forget(f)
 	if len(r.strangers) >= maxGone {
 		clear(r.strangers)
 	}
-	r.strangers[f.id] = f.mtime
+	r.strangers[f.id] = stranger{f.mtime, repeats}
 }
 
 // A match is what a file held that its twin holds now.
@@ -127,6 +133,10 @@ func (s *search) compare(other *file) {
 		s.wait = s.wait || f.id.birth > other.id.birth || f.id.ino > other.id.ino
 		s.patient = s.patient || f.compressed() && other.trouble == ""
 		return
+	}
+	if alive && !other.marked && f.compressed() && other.looked.Before(f.found) {
+		s.r.enqueue(other) // it may have been empty when it was last looked at
+		s.wait = true
 	}
 	if !other.marked {
 		return
