@@ -36,6 +36,7 @@ func TestReloadStorm(t *testing.T) {
 	}
 
 	t.Logf("seed %d: %d edits right, %d wrong, of them by %v; %d events, %d requests sent again; %v", s.seed, s.right, s.wrong, s.styles, s.traffic.count(), s.traffic.again.Load(), s.took.Round(time.Second))
+	t.Attr("trials", fmt.Sprint(s.n))
 	t.Logf("before: %+v", before)
 	t.Logf("after:  %+v", after)
 	if !after.flat(before) {

@@ -185,6 +185,7 @@ func TestRotationStorm(t *testing.T) {
 			if got := metric(t, s.conf, `siemd_input_suspected_losses_total{input="apps"}`); got != "0" {
 				t.Errorf("%s losses are suspected", got)
 			}
+			t.Attr("trials", fmt.Sprint(bursts*rotations))
 			t.Logf("%d lines, %d rotations, %.0f lines/s; %d lost, %d deliveries repeated after kills, all in %v",
 				n, bursts*rotations, float64(n)/writing.Seconds(), lost, repeated, time.Since(began).Round(time.Millisecond))
 			s.agent.stop()

@@ -198,6 +198,7 @@ func TestRandomOperations(t *testing.T) {
 			w.settle()
 			w.calm()
 			w.all(w.n)
+			t.Attr("trials", fmt.Sprint(steps))
 		})
 	}
 }

@@ -177,6 +177,7 @@ func TestRotationStorm(t *testing.T) {
 			r.all(w.n)
 			time.Sleep(10 * r.time.quiet)
 			r.all(w.n)
+			t.Attr("trials", fmt.Sprint(rounds))
 		})
 	}
 }

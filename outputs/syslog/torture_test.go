@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -144,6 +145,7 @@ func torture(t *testing.T, ca *authority) {
 	for _, n := range seen {
 		total += n
 	}
+	t.Attr("trials", fmt.Sprint(r.count))
 	t.Logf("%d events over %d connections arrived, %d repeats", want, r.count, total-want)
 }
 

@@ -45,6 +45,7 @@ func TestMalformedRequests(t *testing.T) {
 	if a.field("outputs.0.unaccounted") != 0.0 {
 		t.Errorf("status = %v", a)
 	}
+	t.Attr("trials", fmt.Sprint(n*workers))
 	t.Logf("%d requests, %d connections made", n*workers, made.Load())
 	if strings.Contains(r.log.String(), "panic") {
 		t.Error("something panicked")

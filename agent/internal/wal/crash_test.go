@@ -153,6 +153,7 @@ func TestKill(t *testing.T) {
 	if o.total() == 0 {
 		t.Error("nothing was acknowledged")
 	}
+	t.Attr("trials", fmt.Sprint(cycles))
 	t.Logf("%d kills, %d events acknowledged", cycles, o.total())
 }
 

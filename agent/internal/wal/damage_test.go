@@ -31,6 +31,7 @@ func TestTail(t *testing.T) {
 		step = 1
 	}
 	rnd := rand.New(rand.NewPCG(1, 1))
+	tried := 0
 	for _, kind := range []string{"cut", "zero", "ones", "garbage", "longer"} {
 		for at := 0; at <= len(whole); at += step {
 			s.install(t, dir, func(files map[string][]byte) {
@@ -56,12 +57,15 @@ func TestTail(t *testing.T) {
 			})
 			what := fmt.Sprintf("%s from %d", kind, at)
 			s.survive(t, what, dir, true, func(b sampleBlock) bool { return b.path != s.tail || b.to <= int64(at) })
+			tried++
 		}
 	}
+	t.Attr("trials", fmt.Sprint(tried))
 }
 
 // TestBitFlips flips every bit of every file.
 func TestBitFlips(t *testing.T) {
+	tried := 0
 	for _, codec := range []string{"none", "s2"} {
 		s := newSample(t, codec, []int{3, 1, 20, 2, 1, 4})
 		dir := fastDir(t)
@@ -75,9 +79,11 @@ func TestBitFlips(t *testing.T) {
 				s.survive(t, fmt.Sprintf("%s: bit %d of %s", codec, bit, name), dir, true, func(b sampleBlock) bool {
 					return b.path != name || int64(bit/8) < b.from || int64(bit/8) >= b.to
 				})
+				tried++
 			}
 		}
 	}
+	t.Attr("trials", fmt.Sprint(tried))
 }
 
 func TestDamagedFiles(t *testing.T) {

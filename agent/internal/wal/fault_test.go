@@ -138,7 +138,9 @@ func TestNthFailure(t *testing.T) {
 				step = 7
 			}
 			dir := fastDir(t)
+			tried := 0
 			for n := 1; ; n += step {
+				tried++
 				os.RemoveAll(dir)
 				if err := os.MkdirAll(dir, 0o700); err != nil {
 					t.Fatal(err)
@@ -167,6 +169,7 @@ func TestNthFailure(t *testing.T) {
 					}
 				}
 				if len(f.hit) == 0 {
+					t.Attr("trials", fmt.Sprint(tried))
 					t.Logf("%d operations", n)
 					break // no operation has that number
 				}

@@ -281,11 +281,23 @@ func (m *model) check(t *rapid.T) {
 // TestModel: under any sequence of appends, reads, failing disks, truncations,
 // stops and crashes the log holds exactly what it acknowledged.
 func TestModel(t *testing.T) {
-	base := fastDir(t)
+	times := 1 // a hundred sequences each
+	if torture {
+		times = 50
+	}
 	run := 0
+	for range times {
+		checkModel(t, &run)
+	}
+	t.Attr("trials", fmt.Sprint(run))
+}
+
+// checkModel tries sequences of operations, and counts them.
+func checkModel(t *testing.T, run *int) {
+	base := fastDir(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		run++
-		m := &model{t: rt, dir: filepath.Join(base, fmt.Sprint(run)), fault: &switchFault{}, marks: map[string]string{}, cursors: map[string]*modelCursor{"a": {seq: 1}, "b": {seq: 1}}}
+		*run++
+		m := &model{t: rt, dir: filepath.Join(base, fmt.Sprint(*run)), fault: &switchFault{}, marks: map[string]string{}, cursors: map[string]*modelCursor{"a": {seq: 1}, "b": {seq: 1}}}
 		defer func() {
 			m.fault.set("", 0)
 			if m.l != nil {
