@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 // The log finds marks by key only. So that files that have vanished can be
@@ -113,4 +115,40 @@ func parseCatalog(b []byte) ([]entry, error) {
 		return nil, errMark
 	}
 	return entries, nil
+}
+
+// flushCatalog writes the shards that changed. It comes before the first
+// batch of a new file, so that no file has a mark without being listed.
+func (r *run) flushCatalog() {
+	if len(r.dirty) == 0 {
+		return
+	}
+	lists := make(map[int][]entry, len(r.dirty))
+	for _, f := range r.files {
+		if n := f.id.shard(); r.dirty[n] {
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn, followed: f.followed, known: f.known})
+		}
+	}
+	var last *job
+	for n := range r.dirty {
+		var pos []byte
+		if len(lists[n]) > 0 {
+			pos = appendCatalog(nil, lists[n])
+		}
+		last = r.submitMark(nil, shardKey(n), pos)
+	}
+	clear(r.dirty)
+	last.settled, r.settled = r.settled, nil
+}
+
+// submitMark hands over a mark without lines.
+func (r *run) submitMark(f *file, key string, pos []byte) *job {
+	j := &job{file: f, batch: agent.Batch{Mark: &agent.Mark{Key: key, Pos: pos}}}
+	if f != nil {
+		j.offset = f.offset
+		j.batch.File = f.path
+		f.inflight++
+	}
+	r.outbox = append(r.outbox, j)
+	return j
 }

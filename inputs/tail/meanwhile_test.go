@@ -163,7 +163,6 @@ var unsteadyStyles = []struct {
 	{"copytruncate within the glob", "app.log*", false, copyTruncateSteps},
 	{"copytruncate and shift", "app.log", false, copyTruncateShiftSteps},
 	{"copytruncate and shift within the glob", "app.log*", false, copyTruncateShiftSteps},
-	{"compress", "app.log", false, compressSteps},
 	{"compress within the glob", "app.log*", false, compressSteps},
 	{"copytruncate and compress", "app.log", false, copyCompressSteps},
 	{"copytruncate and compress within the glob", "app.log*", false, copyCompressSteps},
