@@ -49,9 +49,10 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	cm.log, cm.chunk, cm.keys = l, c, cm.keys[:0]
 	c.commit = cm
 	l.mu.Lock()
-	if l.line.head != nil && l.codec == codecS2 && c.packable() {
-		// The committer is busy: what it would do is done here, in the cache of
-		// the processor that has filled the chunk.
+	if l.line.bytes >= blockSize && l.codec == codecS2 && c.packable() {
+		// The committer has fallen behind by a block: what it would do is done here, in
+		// the cache of the processor that has filled the chunk. A single producer, which
+		// has its events to check, is better off to go on.
 		keep := l.readers > 0
 		l.mu.Unlock()
 		c.pack(keep)
