@@ -128,7 +128,7 @@ func (l *Log) keep() {
 		}
 		begun := time.Now()
 		err := l.saveState()
-		next = begun.Add(max(l.opts.tick/hurried, saveShare*time.Since(begun)))
+		next = begun.Add(max(l.opts.tick/hurried, saveShare*time.Duration(l.stateCost.Load())))
 		if err != nil && failing != err.Error() {
 			l.log.Error("the state cannot be saved, trying again", "err", err)
 			failing = err.Error()

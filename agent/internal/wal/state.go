@@ -173,14 +173,19 @@ func (l *Log) saveState() error {
 		l.mu.Unlock()
 		return nil
 	}
+	begun := time.Now()
 	st := l.snapshotLocked()
 	changed := l.saved.changed
 	l.saved.changed = false
 	l.moved, l.movedSaid = 0, false
 	l.mu.Unlock()
-	err := l.writeState(st)
+	data, err := encodeState(st)
+	l.stateCost.Store(int64(time.Since(begun)))
+	if err == nil {
+		err = l.writeState(data)
+	}
 	if err != nil && l.dropBallast(err) {
-		err = l.writeState(st)
+		err = l.writeState(data)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -210,11 +215,7 @@ func (l *Log) saveState() error {
 }
 
 // writeState keeps the generation before as state.json.old.
-func (l *Log) writeState(st *state) error {
-	data, err := encodeState(st)
-	if err != nil {
-		return err
-	}
+func (l *Log) writeState(data []byte) error {
 	path := l.statePath()
 	// The new one is complete on disk before the old one loses its name.
 	next := path + ".next"

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -44,7 +45,7 @@ const (
 
 	farMoved  = 10_000 // events that cursors pass before the state is saved ahead of its time:
 	hurried   = 10     // so many times a tick at most,
-	saveShare = 30     // and for no more than this part of the time
+	saveShare = 50     // and with no more than this part of the time for making it
 )
 
 // Log is the durable log of one agent. All its methods may be called from
@@ -106,8 +107,9 @@ type Log struct {
 
 	writtenOff []Span
 	cursors    map[string]*Cursor
-	moved      uint64 // events that cursors have passed since the state was last saved
-	movedSaid  bool   // the keeper knows that they are many
+	moved      uint64       // events that cursors have passed since the state was last saved
+	stateCost  atomic.Int64 // how long the last one took to make, without writing it, nanoseconds
+	movedSaid  bool         // the keeper knows that they are many
 	marks      map[string][]byte
 	saved      saved    // what is on disk in both generations of the state
 	doomed     []string // segments that are no longer part of the log and wait to be removed
