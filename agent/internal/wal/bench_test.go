@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -231,14 +232,17 @@ func fileAppender(b *testing.B, dir string) appender {
 	}
 }
 
-// BenchmarkRead reads a log of about 400 MB of events. An op is one event.
+// BenchmarkRead reads a log of about 400 MB of events, with one reader and with
+// one for each processor. An op is one event.
 func BenchmarkRead(b *testing.B) {
 	for _, what := range []string{"events", "blocks", "headers"} {
-		b.Run(what, func(b *testing.B) { benchRead(b, what) })
+		for _, readers := range slices.Compact([]int{1, runtime.GOMAXPROCS(0)}) {
+			b.Run(fmt.Sprintf("%s/readers=%d", what, readers), func(b *testing.B) { benchRead(b, what, readers) })
+		}
 	}
 }
 
-func benchRead(b *testing.B, what string) {
+func benchRead(b *testing.B, what string, readers int) {
 	l, err := Open(Options{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
@@ -261,19 +265,34 @@ func benchRead(b *testing.B, what string) {
 	for _, cm := range commits {
 		cm.Wait(context.Background())
 	}
-	seen := 0 // bytes of bodies
-	read, bytes := 0, 0
+	var read, bytes atomic.Int64
+	var wg sync.WaitGroup
 	b.ReportAllocs()
 	b.ResetTimer()
 	began, before := time.Now(), cpuTime()
-	for read < b.N {
-		r := l.Reader(c)
-		for read < b.N {
-			blk, ok, err := r.TryNext()
+	for range readers {
+		wg.Go(func() {
+			n, size, err := readSome(l, c, what, b.N/readers)
 			if err != nil {
-				b.Fatal(err)
+				b.Error(err)
 			}
-			if !ok {
+			read.Add(int64(n))
+			bytes.Add(int64(size))
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(bytes.Load())/time.Since(began).Seconds()/1e6, "MB/s")
+	b.ReportMetric((cpuTime()-before).Seconds()*1e6/float64(read.Load()), "cpu-µs/event")
+}
+
+// readSome reads n events or a block more, over and over from c on.
+func readSome(l *Log, c *Cursor, what string, n int) (read, bytes int, err error) {
+	seen := 0 // bytes of bodies
+	for read < n && err == nil {
+		r := l.Reader(c)
+		for read < n && err == nil {
+			blk, ok, e := r.TryNext()
+			if err = e; err != nil || !ok {
 				break
 			}
 			read += blk.Count()
@@ -284,13 +303,9 @@ func benchRead(b *testing.B, what string) {
 			case "blocks":
 				err = blk.load()
 			}
-			if err != nil {
-				b.Fatal(err)
-			}
 			blk.Release()
 		}
 		r.Close()
 	}
-	b.ReportMetric(float64(bytes)/time.Since(began).Seconds()/1e6, "MB/s")
-	b.ReportMetric((cpuTime()-before).Seconds()*1e6/float64(read), "cpu-µs/event")
+	return read, bytes, err
 }
