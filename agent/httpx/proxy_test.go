@@ -42,13 +42,15 @@ func tunnel(t *testing.T, target string) (url string, asked func() string) {
 			return
 		}
 		io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
-		for _, c := range [][2]net.Conn{{near, far}, {far, near}} {
-			open.Go(func() {
-				io.Copy(c[0], c[1])
-				c[0].Close()
-				c[1].Close()
-			})
-		}
+		open.Go(func() {
+			io.Copy(near, far) // to its end: the target's last words must get through
+			near.Close()
+			far.Close()
+		})
+		open.Go(func() {
+			io.Copy(far, near)
+			far.(*net.TCPConn).CloseWrite()
+		})
 	})
 	return url, func() string { mu.Lock(); defer mu.Unlock(); return last }
 }
