@@ -8,7 +8,7 @@
 // alone take half an hour and more.
 //
 // A test says how often it tried with the attribute "trials" (testing.T.Attr);
-// of one that does not, its subtests are counted.
+// the subtests of others are counted.
 package main
 
 import (
@@ -97,8 +97,8 @@ func (p promise) try() *tally {
 
 // read counts what "go test -json" prints (cmd/test2json).
 func (t *tally) read(r io.Reader) {
-	var said, leaves, parents int
-	children := map[string]bool{}
+	said, parents := map[string]bool{}, map[string]bool{}
+	var ran []string
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, 1<<20)
 	for in.Scan() {
@@ -112,26 +112,35 @@ func (t *tally) read(r io.Reader) {
 			t.output.WriteString(e.Output)
 		case "attr":
 			if n, err := strconv.Atoi(e.Value); err == nil && e.Key == "trials" {
-				said += n
+				t.trials += n
+				said[e.Test] = true
 			}
 		case "run":
-			if i := strings.LastIndexByte(e.Test, '/'); i >= 0 && !children[e.Test[:i]] {
-				children[e.Test[:i]] = true
-				parents++
-			}
-			leaves++
+			parents[above(e.Test)] = true
+			ran = append(ran, e.Test)
 		case "fail":
-			if e.Test != "" && !children[e.Test] {
+			if e.Test != "" && !parents[e.Test] {
 				t.failed++
 			}
 		case "skip":
 			if e.Test != "" {
 				t.skipped++
-				leaves--
+				said[e.Test] = true
 			}
 		}
 	}
-	if t.trials = said; said == 0 {
-		t.trials = leaves - parents
+	for _, test := range ran {
+		counts := !parents[test]
+		for up := test; counts && up != ""; up = above(up) {
+			counts = !said[up]
+		}
+		if counts {
+			t.trials++
+		}
 	}
+}
+
+// above is the test that a subtest belongs to; none for one of the first order.
+func above(test string) string {
+	return test[:max(0, strings.LastIndexByte(test, '/'))]
 }

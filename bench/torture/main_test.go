@@ -60,5 +60,13 @@ func TestTally(t *testing.T) {
 {"Action":"fail","Test":"TestA"}
 {"Action":"fail"}`, 2, 1, 0)
 	f(`{"Action":"run","Test":"TestA"}
+{"Action":"attr","Test":"TestA","Key":"trials","Value":"7"}
+{"Action":"run","Test":"TestA/x"}
+{"Action":"run","Test":"TestB"}
+{"Action":"run","Test":"TestC"}
+{"Action":"run","Test":"TestC/x"}
+{"Action":"run","Test":"TestC/y"}
+{"Action":"skip","Test":"TestC/y"}`, 9, 0, 1)
+	f(`{"Action":"run","Test":"TestA"}
 {"Action":"skip","Test":"TestA"}`, 0, 0, 1)
 }

@@ -3,6 +3,7 @@ package main
 var promises = []promise{
 	{"what the log acknowledged survives kill -9", "./agent/internal/wal", "^TestKill$"},
 	{"what the log acknowledged survives any order of operations and crashes", "./agent/internal/wal", "^TestModel$"},
+	{"what the log acknowledged survives a power cut and a disk that turns read only", "./agent/internal/wal", "^TestPowerCut$"},
 	{"any failing or lying write, sync, rename or open costs no acknowledged event", "./agent/internal/wal", "^Test(NthFailure|LyingWrite|FailureTakesThoseBehind|OrderOnDisk)$"},
 	{"the log opens with any damage, and delivers all that is whole", "./agent/internal/wal", "^Test(Tail|BitFlips|DamagedFiles|StateBefore)$"},
 	{"a full disk is survived and loses nothing", "./agent/internal/wal", "^Test(FullDisk|OpensOnAFullDisk|FullBlocks)$"},
@@ -13,6 +14,7 @@ var promises = []promise{
 	{"a dead or hanging neighbour changes nothing", ".", "^TestHangingNeighbour$"},
 	{"no connection cut by a syslog receiver costs an event", "./outputs/syslog", "^TestTorture$"},
 	{"no rotation costs or repeats a line (input)", "./inputs/tail", "^Test(RotationStorm|RandomOperations)$"},
+	{"no rotation, stop or refusal between two looks costs or repeats a line", "./inputs/tail", "^Test(Unsteady|Successions)$"},
 	{"no rotation costs or repeats a line (agent)", ".", "^TestRotationStorm$"},
 	{"ten thousand files cost no more than one", "./inputs/tail", "^TestManyFiles$"},
 	{"edits apply whole or not at all, and touch only what they change", ".", "^Test(ReloadStorm|ReloadLeavesTheRestAlone|RotatedFilesRestartTheirUsersAlone)$"},

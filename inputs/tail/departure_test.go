@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -233,6 +234,7 @@ func TestSuccessions(t *testing.T) {
 				if os.Getenv("SIEMD_TORTURE") == "" {
 					trials = min(trials, 150)
 				}
+				t.Attr("trials", strconv.Itoa(trials))
 				for i := range trials {
 					if trials < all {
 						i = rand.IntN(all)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -83,6 +84,7 @@ func TestPowerCut(t *testing.T) {
 	o := newOracle(filepath.Join(d.at, "data"))
 	o.troubled = true
 	cuts := lives(4, 12, 300)
+	t.Attr("trials", strconv.Itoa(cuts))
 	for cycle := range cuts {
 		how, what := d.cut, fmt.Sprint("power cut ", cycle)
 		if cycle%4 == 3 {
