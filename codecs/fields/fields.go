@@ -122,8 +122,17 @@ func TypeOf(e *agent.Event) []byte {
 
 // present is v, or nil if it counts as absent.
 func present(v []byte) Value {
-	if len(v) <= len("null") && (json.IsAbsent(v) || string(v) == "[]" || string(v) == `[""]`) {
+	if len(v) <= len("null") && json.IsAbsent(v) || len(v) > 0 && v[0] == '[' && isHollow(v) {
 		return nil
 	}
 	return v
+}
+
+// isHollow reports whether an array holds nothing, or one empty string alone.
+func isHollow(array []byte) bool {
+	i := skipSpace(array, 1)
+	if i+1 < len(array) && array[i] == '"' && array[i+1] == '"' {
+		i = skipSpace(array, i+2)
+	}
+	return i < len(array) && array[i] == ']'
 }

@@ -19,6 +19,8 @@ func TestRead(t *testing.T) {
 		{` { "title" : "a" , "description":"b"} `, `title="a" description="b"`},
 		{`{"title":null,"description":""}`, ""},
 		{`{"title":[],"description":[""],"risk_factors":[]}`, ""},
+		{`{"title":[ ],"description":[ "" ]}`, ""},
+		{`{"title":[ "a" ],"description":["",""]}`, `title=[ "a" ] description=["",""]`},
 		{`{"title":"a","title":"b"}`, `title="b"`},
 		{`{"t\u0069tle":"a","anomaly":{"\u0073core":1}}`, `title="a" score=1`},
 		{`{"anomaly":{"type":"t","score":85.0,"x":{"score":1},"y":["]"]},"title":1}`, `title=1 type="t" score=85.0`},
