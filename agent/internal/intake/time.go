@@ -38,8 +38,10 @@ func parseTime(text []byte) (ns int64, note timeNote) {
 // parseEpoch takes seconds, milli-, micro- or nanoseconds since 1970, told
 // apart by their size. It works on the decimal digits, since a float64 has too few.
 func parseEpoch(b []byte) (ns int64, note timeNote) {
-	end := number(b, 0)
-	if end != len(b) && !(len(b) > 0 && b[0] == '0' && digitRun(b, 0) == len(b)) || len(b) == 0 || b[0] == '-' {
+	for len(b) > 1 && b[0] == '0' && '0' <= b[1] && b[1] <= '9' {
+		b = b[1:] // JSON has no leading zeros, texts may
+	}
+	if len(b) == 0 || b[0] == '-' || number(b, 0) != len(b) {
 		return 0, timeUnreadable
 	}
 	mantissa, exponent := b, 0

@@ -62,6 +62,8 @@ func TestParseTime(t *testing.T) {
 	f("0.0000000019", 1, timeExact)
 	f("1761739200", noon, timeExact)
 	f("01761739200", noon, timeExact)
+	f("001761739200.5", noon+500_000_000, timeExact)
+	f("00.5", 500_000_000, timeExact)
 	f("1761739200.5", noon+500_000_000, timeExact)
 	f("1761739200.1234567899", noon+123456789, timeExact)
 	f("1761739200123", noon+123_000_000, timeExact)
