@@ -3,6 +3,8 @@ package httpx
 import (
 	"bytes"
 	"io"
+	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -60,4 +62,26 @@ func (s *source) reader() (io.ReadCloser, error) {
 func (r *reader) Close() error {
 	r.once.Do(r.src.open.Done)
 	return nil
+}
+
+// An answer reads the body of resp, decompressed. Compressed answers are not
+// asked for, but a receiver may take silence for consent.
+type answer struct {
+	resp *http.Response
+	body io.Reader // nil before the first Read
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	if a.body == nil {
+		a.body = a.resp.Body
+		switch strings.ToLower(a.resp.Header.Get("Content-Encoding")) {
+		case "gzip", "x-gzip":
+			plain, err := gzip.NewReader(a.resp.Body) // EOF if there is no body
+			if err != nil {
+				return 0, err
+			}
+			a.body = plain
+		}
+	}
+	return a.body.Read(p)
 }

@@ -211,7 +211,7 @@ func (ep *Endpoint) do(ctx context.Context, r *Request, body []byte, compressed 
 		}
 	}
 	buf := buffers.Get().(*bytes.Buffer)
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	n, err := buf.ReadFrom(io.LimitReader(&answer{resp: resp}, limit+1))
 	out := &Response{Status: resp.StatusCode, Header: resp.Header, Endpoint: ep}
 	out.release = func() { recycle(buf) }
 	switch {
