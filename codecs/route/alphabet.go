@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -9,6 +10,7 @@ import (
 type Alphabet struct {
 	Name string // of the kind of name, for messages: "the name of an index"
 	Max  int    // bytes in a name
+	Part int    // bytes between two hyphens of a name; 0: any number
 
 	literals string // the ASCII characters that an operator may write
 	values   string // those that may come from an event; "" is any text, escaped
@@ -35,9 +37,9 @@ var (
 	})
 
 	// ElasticDataStream is a data stream, where a hyphen from an event would
-	// move the borders between type, dataset and namespace.
+	// move the borders between type, dataset and namespace, of 100 bytes each.
 	ElasticDataStream = alphabet(Alphabet{
-		Name: "the name of a data stream", Max: 255, lower: true,
+		Name: "the name of a data stream", Max: 255, Part: 100, lower: true,
 		literals: lowerCase + digits + "!$&'()-.;=@[]^_`{}~+", values: lowerCase + digits + "_.",
 		starts: "-_+.", reserved: []string{".", ".."},
 	})
@@ -88,6 +90,9 @@ func (a *Alphabet) check(name string) error {
 	if len(name) > a.Max {
 		return fmt.Errorf("%s can have %d bytes, %q has more", a.Name, a.Max, name)
 	}
+	if !a.fits([]byte(name)) {
+		return fmt.Errorf("%s can have %d bytes between two hyphens, %q has more", a.Name, a.Part, name)
+	}
 	if strings.IndexByte(a.starts, name[0]) >= 0 {
 		return fmt.Errorf("%s cannot start with %q", a.Name, name[:1])
 	}
@@ -97,6 +102,18 @@ func (a *Alphabet) check(name string) error {
 		}
 	}
 	return nil
+}
+
+// fits reports whether a name and its parts are not too long.
+func (a *Alphabet) fits(name []byte) bool {
+	if a.Part > 0 {
+		for part := range bytes.SplitSeq(name, []byte("-")) {
+			if len(part) > a.Part {
+				return false
+			}
+		}
+	}
+	return len(name) <= a.Max
 }
 
 // value appends a value from an event and reports whether it fits.

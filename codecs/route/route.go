@@ -216,7 +216,7 @@ func (t *Template) append(dst []byte, e *agent.Event, when int64) (name []byte, 
 		}
 	}
 	// What has escapes is longer here than what the target gets, and checked by its values alone.
-	if len(dst)-start > t.alphabet.Max && t.fallback != nil && t.alphabet.values != "" {
+	if t.fallback != nil && t.alphabet.values != "" && !t.alphabet.fits(dst[start:]) {
 		return t.fall(dst[:start]), false
 	}
 	return dst, true

@@ -45,6 +45,8 @@ func TestNames(t *testing.T) {
 		{"zt._{source}", "", ElasticIndex, "", "dev-1", "zt._dev-1", false},
 		{"zt-%Y.%m.%d.%H-{severity}", "", ElasticIndex, "", "", "zt-2025.10.29.12-informational", false},
 		{"zt-{event_type}", "", ElasticDataStream, "a-b", "", "zt", true},
+		{"logs-zt.{event_type}-x", "logs-zt-x", ElasticDataStream, strings.Repeat("a", 97), "", "logs-zt." + strings.Repeat("a", 97) + "-x", false},
+		{"logs-zt.{event_type}-x", "logs-zt-x", ElasticDataStream, strings.Repeat("a", 98), "", "logs-zt-x", true},
 		{"zt-{event_type}", "", SplunkIndex, "a.b", "", "zt", true},
 		{"zt:{event_type}", "", SplunkSourcetype, "A.b:c", "", "zt:A.b:c", false},
 		{"zt:{event_type}", "", SplunkSourcetype, "a/b", "", "zt", true},
@@ -139,6 +141,7 @@ func TestRefusedTemplates(t *testing.T) {
 		{"a{b", "", Text, "{ has no }"},
 		{"a{b}", "", Text, "{b} is unknown"},
 		{strings.Repeat("a", 256), "", ElasticIndex, "can have 255 bytes"},
+		{"logs-" + strings.Repeat("a", 101), "", ElasticDataStream, "can have 100 bytes between two hyphens"},
 	} {
 		if _, err := Parse(tt.template, tt.fallback, tt.alphabet, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.template, err, tt.want)
