@@ -16,7 +16,7 @@ import (
 // own, so that a new file among ten thousand does not rewrite them all.
 const shards = 256
 
-const catalogVersion = 2 // 1 lacks known
+const catalogVersion = 3 // 1 lacks known and former, 2 former
 
 // An entry is one file in the catalog.
 type entry struct {
@@ -27,8 +27,9 @@ type entry struct {
 	twin bool   // it is ours only if it turns out to be a twin
 	own  bool   // it had, at some time, a name that rotated names are made of
 
-	known    int64 // when it was found, Unix nanoseconds
-	followed bool  // it left its name, and what had the name since then is known
+	former   string // see file.former
+	known    int64  // when it was found, Unix nanoseconds
+	followed bool   // it left its name, and what had the name since then is known
 }
 
 // An identity tells a file from all others of its time.
@@ -84,6 +85,8 @@ func appendCatalog(dst []byte, entries []entry) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(e.open)))
 		dst = append(dst, e.open...)
 		dst = binary.AppendUvarint(dst, uint64(e.known))
+		dst = binary.AppendUvarint(dst, uint64(len(e.former)))
+		dst = append(dst, e.former...)
 	}
 	return dst
 }
@@ -109,6 +112,9 @@ func parseCatalog(b []byte) ([]entry, error) {
 		if version > 1 {
 			e.known = int64(d.number(1 << 62))
 		}
+		if version > 2 {
+			e.former = d.text(1 << 16)
+		}
 		entries = append(entries, e)
 	}
 	if d.bad {
@@ -126,7 +132,7 @@ func (r *run) flushCatalog() {
 	lists := make(map[int][]entry, len(r.dirty))
 	for _, f := range r.files {
 		if n := f.id.shard(); r.dirty[n] {
-			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn, followed: f.followed, known: f.known})
+			lists[n] = append(lists[n], entry{id: f.id, path: f.path, open: f.open, gone: f.gone, twin: f.onlyTwin, own: f.wasOwn, followed: f.followed, known: f.known, former: f.former})
 		}
 	}
 	var last *job

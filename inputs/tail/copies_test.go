@@ -156,3 +156,38 @@ func TestCopyForSafekeeping(t *testing.T) {
 		}
 	}
 }
+
+// A file may be renamed to what is not made of its name before its last copy is told from others.
+func TestCopyOfWhatWasRenamedAway(t *testing.T) {
+	for _, glob := range []string{"*.log*", "app.log*"} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restarts %v", glob, down), func(t *testing.T) {
+				s := newSlowMotion(t, time.Hour, false, glob)
+				defer func() { s.end() }()
+				s.createAs("app.log")
+				s.look()
+				s.time.settle = time.Hour // the copy stays undecided
+				s.restart()
+				s.createAs("app.log")
+				s.copyTruncate("app.log", "app.log.1", "")
+				s.createAs("app.log")
+				s.look()
+				s.move("app.log", "kept.log")
+				s.look()
+				s.createAs("app.log")
+				s.look()
+				s.time.settle = 0
+				if down {
+					s.restart()
+					s.look()
+					s.restart()
+				} else {
+					s.run.t.timing.settle = 0
+				}
+				s.check()
+				s.createAs("app.log")
+				s.check()
+			})
+		}
+	}
+}

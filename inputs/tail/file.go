@@ -44,6 +44,7 @@ type file struct {
 	since    int64 // what was written since then was not before this, Unix nanoseconds; 0: unknown
 
 	was      string    // the name that it had before
+	former   string    // the stem of the last name with another one; see families
 	moved    bool      // it has another name than before: the writer will let go of it
 	lost     bool      // no pattern names it any more; it is drained
 	missed   bool      // it was not found when it was looked for

@@ -13,7 +13,7 @@ type families struct {
 	byInode map[inode][]*file
 }
 
-// A family has one stem.
+// A family has one stem, by its present name or the one before.
 type family struct {
 	all    []*file
 	copied []*file // had the stem as their name, or were truncated: copies are made of them
@@ -26,17 +26,18 @@ type inode struct {
 }
 
 func (fs *families) add(f *file) {
-	s := stem(f.path)
-	fam := fs.byStem[s]
-	if fam == nil {
-		fam = &family{}
-		fs.byStem[s] = fam
-	}
-	f.own = s == filepath.Base(f.path)
+	f.own = stem(f.path) == filepath.Base(f.path)
 	f.wasOwn = f.wasOwn || f.own
-	fam.all = append(fam.all, f)
-	if f.wasOwn || len(f.past) > 0 {
-		fam.copied = append(fam.copied, f)
+	for _, s := range f.stems() {
+		fam := fs.byStem[s]
+		if fam == nil {
+			fam = &family{}
+			fs.byStem[s] = fam
+		}
+		fam.all = append(fam.all, f)
+		if f.wasOwn || len(f.past) > 0 {
+			fam.copied = append(fam.copied, f)
+		}
 	}
 	if f.id.birth != 0 {
 		i := inode{f.id.ino, f.id.birth}
@@ -46,18 +47,21 @@ func (fs *families) add(f *file) {
 
 // remember notes that f was truncated.
 func (fs *families) remember(f *file) {
-	if fam := fs.byStem[stem(f.path)]; fam != nil && !slices.Contains(fam.copied, f) {
-		fam.copied = append(fam.copied, f)
+	for _, s := range f.stems() {
+		if fam := fs.byStem[s]; fam != nil && !slices.Contains(fam.copied, f) {
+			fam.copied = append(fam.copied, f)
+		}
 	}
 }
 
-// remove takes f out; its path must be the one with which it was added.
+// remove takes f out; its paths must be those with which it was added.
 func (fs *families) remove(f *file) {
-	s := stem(f.path)
-	if fam := fs.byStem[s]; fam != nil {
-		fam.all, fam.copied = without(fam.all, f), without(fam.copied, f)
-		if len(fam.all) == 0 {
-			delete(fs.byStem, s)
+	for _, s := range f.stems() {
+		if fam := fs.byStem[s]; fam != nil {
+			fam.all, fam.copied = without(fam.all, f), without(fam.copied, f)
+			if len(fam.all) == 0 {
+				delete(fs.byStem, s)
+			}
 		}
 	}
 	i := inode{f.id.ino, f.id.birth}
@@ -89,6 +93,16 @@ func (fs *families) of(f *file) []*file {
 		list = fam.all
 	}
 	return slices.Concat(same, list)
+}
+
+// stems are those of f's name and of the one before: copies that were made of it
+// by that name may not be told from other files yet when it gets another.
+func (f *file) stems() []string {
+	s := stem(f.path)
+	if f.former == "" || f.former == s {
+		return []string{s}
+	}
+	return []string{s, f.former}
 }
 
 // stem is the name that rotated names are made of: app.log for app.log.1,

@@ -16,7 +16,7 @@ func (r *run) load() {
 			r.log.Error("cannot read the list of known files, files that were rotated meanwhile may be read twice", "err", err)
 		}
 		for _, e := range entries {
-			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, followed: e.followed, known: e.known, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
+			f := &file{id: e.id, path: e.path, open: e.open, gone: e.gone, onlyTwin: e.twin, wasOwn: e.own, followed: e.followed, known: e.known, former: e.former, pack: packingOf(e.path), pattern: r.patternOf(e.path)}
 			r.restore(f)
 			r.add(f)
 			if f.wasOwn && (!f.own || f.gone != 0) {
@@ -95,6 +95,9 @@ func (r *run) rename(f *file, path string) {
 	}
 	r.log.Debug("a file was renamed", "path", f.path, "to", path, "id", f.id)
 	r.kin.remove(f)
+	if s := stem(f.path); s != stem(path) {
+		f.former = s
+	}
 	f.was, f.path, f.leftAt = f.path, path, time.Now()
 	r.kin.add(f)
 	r.dirty[f.id.shard()] = true

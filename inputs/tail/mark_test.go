@@ -39,7 +39,7 @@ func FuzzParseState(f *testing.F) {
 
 func FuzzParseCatalog(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(appendCatalog(nil, []entry{{id: identity{1, 2, 3}, path: "/a"}, {id: identity{1 << 63, 5, 0}, path: "/b\n", open: "/c", gone: 9, twin: true}}))
+	f.Add(appendCatalog(nil, []entry{{id: identity{1, 2, 3}, path: "/a"}, {id: identity{1 << 63, 5, 0}, path: "/b\n", open: "/c", gone: 9, twin: true, former: "b"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		entries, err := parseCatalog(b)
 		if err != nil {
