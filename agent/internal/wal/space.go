@@ -97,6 +97,21 @@ func (l *Log) lookAtSpace() {
 	}
 	if l.hasRoomLocked() {
 		wake(l.wakeCommitter)
+		return
+	}
+	l.sendAwayLocked(time.Now())
+}
+
+// sendAwayLocked answers what came into the line of a log that turned out to
+// be full, and has waited for room for as long as it meant to.
+func (l *Log) sendAwayLocked(now time.Time) {
+	for c := l.line.head; c != nil; {
+		next := c.next
+		if cm := c.commit; cm.admitted && !cm.patience.IsZero() && now.After(cm.patience) {
+			l.dropLocked(c, l.full.err)
+			next = l.line.head // others may have gone with it
+		}
+		c = next
 	}
 }
 

@@ -83,6 +83,57 @@ func TestFullBlocks(t *testing.T) {
 	}
 }
 
+// TestFullInLine: who is in line already when the log turns out to be full waits
+// no longer for room than who comes after.
+func TestFullInLine(t *testing.T) {
+	var free atomic.Int64
+	free.Store(1 << 30)
+	d := noSync()
+	d.space = func() (int64, int64, error) { return free.Load(), 2 << 30, nil }
+	l := open(t, Options{Dir: fastDir(t), MinFree: agent.Portion{Percent: 10}, disk: d, tick: time.Hour})
+	put(t, l, 0, 1)
+	free.Store(200 << 20) // below 10% of 2 GiB, which nobody has seen yet
+	l.mu.Lock()
+	l.full.free, l.full.total, l.full.looked = free.Load(), 2<<30, true
+	l.mu.Unlock()
+	type result struct {
+		first uint64
+		err   error
+	}
+	store := func(append, wait context.Context, mark string) (r result) {
+		c := l.NewChunk()
+		c.Add(event(0))
+		if mark != "" {
+			c.Mark(agent.Mark{Key: mark, Pos: []byte("1")})
+		}
+		cm, err := l.Append(append, c)
+		if err != nil {
+			return result{err: err}
+		}
+		r.first, _, r.err = cm.Wait(wait)
+		return r
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	short, cancelShort := context.WithTimeout(ctx, time.Second)
+	defer cancelShort()
+	hasty, sameSource, patient := make(chan result, 1), make(chan result, 1), make(chan result, 1)
+	go func() { hasty <- store(short, ctx, "k") }()
+	await(t, "it is in line", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.line.head != nil })
+	go func() { sameSource <- store(ctx, ctx, "k") }()
+	go func() { patient <- store(ctx, ctx, "") }()
+	if r := <-hasty; !errors.Is(r.err, agent.ErrFull) || ctx.Err() != nil {
+		t.Errorf("err = %v, want ErrFull before the caller gives up", r.err)
+	}
+	if r := <-sameSource; !errors.Is(r.err, errBehind) {
+		t.Errorf("err = %v, want that an earlier part was not stored", r.err)
+	}
+	free.Store(1 << 30)
+	if r := <-patient; r.err != nil || r.first != 2 {
+		t.Errorf("the patient one has event %d, %v; want 2", r.first, r.err)
+	}
+}
+
 func TestDropOldest(t *testing.T) {
 	dir := fastDir(t)
 	o := Options{Dir: dir, MaxSize: 64 << 10, Compression: "none", WhenFull: "drop_oldest"}
