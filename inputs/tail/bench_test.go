@@ -3,6 +3,7 @@ package tail
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -103,4 +104,29 @@ func BenchmarkScanner(b *testing.B) {
 		}
 	}
 	report(b, cpuTime()-began)
+}
+
+// BenchmarkScan is a look at ten thousand files that have not changed, in one directory.
+func BenchmarkScan(b *testing.B) {
+	dir := b.TempDir()
+	for i := range 10_000 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("app-%d.jsonl", i)), []byte("{}\n"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	conf := defaults
+	conf.Paths = []string{filepath.Join(dir, "*.jsonl*")}
+	in, err := New(conf, agent.Env{Name: "a", Kind: "input", Log: slog.New(slog.DiscardHandler), Metrics: metrics.NewSet()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := newRun(in, &nullSink{})
+	r.meters = newMeters(in.env)
+	r.load()
+	r.scan(time.Now())
+	b.ReportAllocs()
+	for b.Loop() {
+		r.scan(time.Now())
+		r.outbox = r.outbox[:0]
+	}
 }

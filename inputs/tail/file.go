@@ -32,6 +32,7 @@ type file struct {
 	marked bool   // this state continues a mark, or was decided on: it may be read
 	seen   int64  // end of what was looked at: no newline is between offset and seen
 
+	scan        int       // the last that found it
 	size, mtime int64     // as last seen
 	peak        int64     // the largest size since the last truncation
 	links       uint32    // likewise

@@ -139,9 +139,12 @@ type look struct {
 }
 
 // walk looks at every directory that the patterns reach: one readdir, and one
-// stat for each name that matches.
-func (t *Tail) walk() *look {
-	w := walker{t: t, look: &look{failed: map[string]bool{}}, paths: map[string]bool{}, read: map[string]bool{}}
+// stat for each name that matches. It makes room for so many files.
+func (t *Tail) walk(files int) *look {
+	w := walker{t: t, look: &look{found: make([]found, 0, files+files/8), failed: map[string]bool{}}, read: map[string]bool{}}
+	if len(t.patterns) > 1 {
+		w.paths = make(map[string]bool, files)
+	}
 	for i := range t.patterns {
 		w.dir(&t.patterns[i], "")
 	}
@@ -151,7 +154,7 @@ func (t *Tail) walk() *look {
 type walker struct {
 	*look
 	t     *Tail
-	paths map[string]bool // found already by an earlier pattern
+	paths map[string]bool // found already by an earlier pattern; nil if there is one alone
 	read  map[string]bool
 }
 
@@ -213,7 +216,10 @@ func (w *walker) isDir(d *os.File, name string) bool {
 }
 
 func (w *walker) file(p *pattern, d *os.File, name, dir string) {
-	path := filepath.Join(dir, name)
+	path := dir + "/" + name
+	if dir == "/" {
+		path = dir + name
+	}
 	if w.paths[path] || w.t.config.excluded(path) {
 		return
 	}
@@ -230,6 +236,8 @@ func (w *walker) file(p *pattern, d *os.File, name, dir string) {
 		}
 		return
 	}
-	w.paths[path] = true
+	if w.paths != nil {
+		w.paths[path] = true
+	}
 	w.found = append(w.found, f)
 }

@@ -57,6 +57,7 @@ type run struct {
 	pause     time.Duration // before resumeAt; so long without a failure ends the trouble
 
 	scanWanted bool
+	scans      int       // so far
 	looking    time.Time // when the look began in which files are found now
 	scanned    time.Time // end of the last scan
 	scanTook   time.Duration
@@ -253,5 +254,5 @@ func (r *run) tick(now time.Time) {
 			r.disposeIfDone(f, now)
 		}
 	}
-	r.meters.update(r)
+	r.meters.update(r, now)
 }

@@ -9,9 +9,9 @@ import (
 // scan looks at everything: new files, renamed ones, changed ones, vanished ones.
 func (r *run) scan(now time.Time) {
 	r.scanWanted, r.looking = false, now
-	look := r.t.walk()
+	r.scans++
+	look := r.t.walk(len(r.files))
 	r.hints.watch(look.dirs)
-	present := make(map[identity]bool, len(look.found))
 	refused := map[string]bool{}
 	var fresh []found
 	for _, fo := range look.found {
@@ -25,14 +25,11 @@ func (r *run) scan(now time.Time) {
 			r.refuse(fo.path, refusal.reason)
 			continue
 		}
-		if present[fo.info.id] {
-			continue // a second name
-		}
-		present[fo.info.id] = true
-		if f := r.files[fo.info.id]; f != nil {
-			r.place(f, fo)
-		} else {
+		if f := r.files[fo.info.id]; f == nil {
 			fresh = append(fresh, fo)
+		} else if f.scan != r.scans { // else this is a second name
+			f.scan = r.scans
+			r.place(f, fo)
 		}
 	}
 	for path := range r.refusals {
@@ -42,12 +39,14 @@ func (r *run) scan(now time.Time) {
 	}
 	// Names change hands: first those that left, then those that came.
 	for _, f := range r.files {
-		if f.gone == 0 && !f.lost && !present[f.id] && !underAny(look.failed, f.path) {
+		if f.gone == 0 && !f.lost && f.scan != r.scans && !underAny(look.failed, f.path) {
 			r.lose(f, now)
 		}
 	}
 	for _, fo := range fresh {
-		r.admit(fo)
+		if r.files[fo.info.id] == nil { // else this is a second name
+			r.admit(fo).scan = r.scans
+		}
 	}
 	r.lists = map[string]*listing{}
 	r.searchDepartures(now)
