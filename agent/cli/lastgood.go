@@ -59,14 +59,15 @@ var dataDirLine = regexp.MustCompile(`(?m)^data_dir:[ \t]*(?:"([^"\n]+)"|'([^'\n
 
 // dataDirOf finds out which data_dir a config means that cannot be loaded.
 func dataDirOf(path string) (string, error) {
-	more, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
+	more, _ := config.Further(path) // what cannot be listed says nothing about data_dir
 	for _, file := range append([]string{path}, more...) {
 		dir := ""
 		if root := config.Parse(&agent.Problems{File: file}, file); root != nil {
 			if n := agent.Find(root, "data_dir"); n.Kind == yaml.ScalarNode {
 				dir = n.Value
 			}
-		} else if data, err := os.ReadFile(file); err == nil {
+		} else if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() { // a pipe would be waited for
+			data, _ := os.ReadFile(file)
 			if m := dataDirLine.FindStringSubmatch(string(data)); m != nil {
 				dir = m[1] + m[2] + m[3]
 			}

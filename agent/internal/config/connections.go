@@ -86,10 +86,7 @@ type Change struct {
 // connections loads what lies in data_dir.
 func (l *loader) connections() {
 	dir := filepath.Join(l.cfg.DataDir, ConnectionsDir)
-	names, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err == nil {
-		_, err = os.ReadDir(dir) // Glob keeps quiet about directories that it may not read
-	}
+	names, err := list(dir, ".yaml")
 	ps := &agent.Problems{File: dir}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -104,11 +101,7 @@ func (l *loader) connections() {
 		return
 	}
 	keys, keyErr := openKeys(l.cfg.DataDir)
-	slices.Sort(names)
 	for _, path := range names {
-		if strings.HasPrefix(filepath.Base(path), ".") {
-			continue
-		}
 		id := strings.TrimSuffix(filepath.Base(path), ".yaml")
 		ps := &agent.Problems{File: path, Private: map[*yaml.Node]bool{}}
 		if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"maps"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,9 +36,14 @@ func Load(path string, opt Options) (*Config, []agent.Problem) {
 // load is Load that gives what it has, also after errors.
 func load(path string, opt Options) *loader {
 	l := &loader{opt: opt, cfg: &Config{Settings: Default(), Inputs: map[string]*Input{}, Outputs: map[string]*Output{}, texts: map[string][]byte{}}, sum: sha256.New()}
+	l.main = path
 	l.file(path)
-	more, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
-	slices.Sort(more)
+	more, err := Further(path)
+	if err != nil {
+		ps := &agent.Problems{File: confDir(path)}
+		ps.Add(&yaml.Node{Line: 1, Column: 1}, "the user that siemd runs as must be able to list it", "%s", reason(err))
+		l.report(ps)
+	}
 	for _, p := range more {
 		l.file(p)
 	}
@@ -55,6 +59,7 @@ func load(path string, opt Options) *loader {
 type loader struct {
 	opt      Options
 	cfg      *Config
+	main     string // the path that Load was given
 	problems []agent.Problem
 	errors   int
 	topLevel map[string]string // top-level key -> where it was first given

@@ -24,7 +24,7 @@ const (
 // messages of a config file. It is nil after ps was told why there is none.
 // References such as ${env:NAME} stay as they are.
 func Parse(ps *agent.Problems, path string) *yaml.Node {
-	var l loader
+	l := loader{main: path}
 	return l.parse(ps, path)
 }
 
@@ -35,10 +35,14 @@ func (l *loader) parse(ps *agent.Problems, path string) *yaml.Node {
 		ps.Add(&yaml.Node{Line: line, Column: column}, hint, format, args...)
 		return nil
 	}
-	data, err := readFile(path)
+	data, err := readFile(path, path == l.main)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fail(1, 1, "name the config file with -c, or $SIEMD_CONFIG", "there is no such file")
+		hint := "name the config file with -c, or $SIEMD_CONFIG"
+		if path != l.main {
+			hint = "a link that leads nowhere? Remove it"
+		}
+		return fail(1, 1, hint, "there is no such file")
 	case errors.Is(err, fs.ErrPermission):
 		return fail(1, 1, "the user that siemd runs as must be able to read it", "the file cannot be read: permission denied")
 	case err != nil:
@@ -66,7 +70,12 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 		return fail(p.Line, p.Column, p.Hint, "%s", p.Message)
 	}
 	var second yaml.Node
-	if err := decodeYAML(dec, &second); err != io.EOF {
+	switch err := decodeYAML(dec, &second); {
+	case err == io.EOF:
+	case err != nil:
+		p := syntaxError(err, data, l.lines)
+		return fail(p.Line, p.Column, p.Hint, "%s", p.Message)
+	default:
 		return fail(max(second.Line, 1), 1, "use conf.d/ for further files", "a second YAML document follows; only one is read")
 	}
 	root := doc.Content[0]
@@ -90,16 +99,23 @@ func decodeYAML(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	return dec.Decode(n)
 }
 
-func readFile(path string) ([]byte, error) {
+// readFile reads at most one byte more than a file may have. Only what a person
+// has named may be a pipe, as /dev/stdin is: nobody may be there to write to another.
+func readFile(path string, named bool) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("this is a directory, not a file")
+	case !named && !info.Mode().IsRegular():
+		return nil, errors.New("this is no regular file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		return nil, errors.New("this is a directory, not a file")
-	}
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"path/filepath"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -13,7 +12,7 @@ import (
 // secret and of everything below a key that is not known. A file that is not
 // YAML is not shown at all.
 func Redacted(path string) map[string]string {
-	more, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
+	more, _ := Further(path)
 	files := map[string]string{}
 	for _, p := range append([]string{path}, more...) {
 		files[p] = redacted(p)

@@ -34,7 +34,7 @@ func OpenStore(dataDir string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, keys: ks}
-	sealed, err := filepath.Glob(filepath.Join(s.dir, "*"+secretSuffix))
+	sealed, err := list(s.dir, secretSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (s *Store) Write(ch Change, generation string) error {
 
 // sweep removes sealed files of id but the given generation. What is left over is found at the next start.
 func (s *Store) sweep(id, keep string) {
-	old, _ := filepath.Glob(filepath.Join(s.dir, id+".*"+secretSuffix))
+	old, _ := list(s.dir, secretSuffix)
 	for _, path := range old {
 		if of, generation, ok := s.parse(path); ok && of == id && generation != keep {
 			_ = os.Remove(path)

@@ -17,7 +17,8 @@ import (
 const maxSecret = 64 << 10
 
 var (
-	reference = regexp.MustCompile(`\$\$|\$\{([^{}]*)\}`)
+	// The last one is a reference that does not end.
+	reference = regexp.MustCompile(`\$\$|\$\{([^{}]*)\}|\$\{(env|file|cred):`)
 	// bareVariable is what a shell would replace.
 	bareVariable = regexp.MustCompile(`^\$([A-Z_][A-Z0-9_]*)$`)
 	envName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -68,6 +69,11 @@ func (s *substituter) scalar(n *yaml.Node) {
 			return "$"
 		}
 		private = true
+		if !strings.HasSuffix(m, "}") {
+			s.ps.Add(n, "end it with }, or write $$ for a literal dollar sign", "%s... has no closing brace", m)
+			failed = true
+			return StandIn
+		}
 		if !s.resolve {
 			return StandIn
 		}

@@ -28,6 +28,7 @@ var syntax = []struct {
 	{"did not find expected alphabetic or numeric character", "this is no anchor or alias", "a value that begins with * or & needs quotes", regexp.MustCompile(`(?:^|[\s\[,])([*&])`)},
 	{"found undefined tag handle", "this is no tag", "a value that begins with ! needs quotes", regexp.MustCompile(`(?:^|[\s\[,])(!)`)},
 	{"did not find expected node content", "a value is missing here, or a bracket is not closed", "close [ with ] and { with }", nil},
+	{"did not find expected <document start>", "more follows where the document has ended", "a file is one document: remove lines of ... and ---, and close brackets", nil},
 	{"unknown anchor", "there is no such anchor", "define it with &, before it is used", nil},
 	{"found unknown escape character", "this is no escape", `in double quotes a backslash is \\; in single quotes it is itself`, regexp.MustCompile(`(\\[^0abt\tnvfre "/\\N_LPxuU])`)},
 	{"control characters are not allowed", "a control character", "remove it; the file must be UTF-8 text", nil},

@@ -105,7 +105,7 @@ func (w *Watch) Run(ctx context.Context, seen string, changed func()) {
 
 // files are those of the config, and those that values come from. What is not there counts too.
 func (w *Watch) files() (own, sources []string) {
-	more, _ := filepath.Glob(filepath.Join(filepath.Dir(w.Path), "conf.d", "*.yaml"))
+	more, _ := Further(w.Path)
 	own = append([]string{w.Path}, more...)
 	if w.Sources != nil {
 		sources = w.Sources()
@@ -122,7 +122,7 @@ func (w *Watch) follow(notifier *fsnotify.Watcher, followed map[string]os.FileIn
 	want := map[string]bool{}
 	own, sources := w.files()
 	// Something may appear in conf.d, which need not be there yet.
-	for _, f := range slices.Concat(own, sources, []string{filepath.Join(filepath.Dir(w.Path), "conf.d", "x")}) {
+	for _, f := range slices.Concat(own, sources, []string{filepath.Join(confDir(w.Path), "x")}) {
 		steps(f, want)
 	}
 	for _, dir := range notifier.WatchList() {
@@ -210,8 +210,12 @@ func (s sight) differs(before sight) bool {
 	return false
 }
 
-// digest stands for a file's content, or for why there is none.
+// digest stands for a file's content, or for why there is none. Of what is no
+// regular file it is the kind: a pipe would be waited for.
 func digest(path string) string {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return info.Mode().Type().String()
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Sprint("none ", os.IsNotExist(err))

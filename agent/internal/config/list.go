@@ -1,0 +1,40 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Further are the conf.d/*.yaml beside the config file at path, in the order in
+// which they are read. That there is no conf.d is no error.
+func Further(path string) ([]string, error) {
+	files, err := list(confDir(path), ".yaml")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	return files, err
+}
+
+func confDir(path string) string { return filepath.Join(filepath.Dir(path), "conf.d") }
+
+// list gives the paths of what in dir has a name that ends in suffix, in order.
+// As for a shell, names that begin with a dot are not among them: editors keep
+// their locks under such. Unlike filepath.Glob it takes dir as it stands, and
+// says when that cannot be read.
+func list(dir, suffix string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".") {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths, nil
+}
