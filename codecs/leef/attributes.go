@@ -75,7 +75,7 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 			dst = c.mitre(dst, l, "mitreTactic=", mitre, fields.Tactics)
 			dst = c.mitre(dst, l, "mitreTechnique=", mitre, fields.Techniques)
 		}
-		dst = c.value(dst, l, "title=", f.Get(fields.Title))
+		dst = c.title(dst, l, f.Get(fields.Title))
 	case fields.Risk:
 		dst = c.value(dst, l, "riskLevel=", f.Get(fields.RiskLevel))
 		dst = c.value(dst, l, "riskScore=", f.Get(fields.RiskScore))
@@ -90,7 +90,7 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 		dst = c.value(dst, l, "policiesFailed=", f.Get(fields.PoliciesFailed))
 		dst = c.value(dst, l, "criticalPolicies=", f.Get(fields.CriticalPolicies))
 	default:
-		dst = c.value(dst, l, "title=", f.Get(fields.Title))
+		dst = c.title(dst, l, f.Get(fields.Title))
 	}
 	for i := range c.extra {
 		dst = c.extension(dst, l, &c.extra[i], e)
@@ -98,6 +98,15 @@ func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields
 	n := len(dst)
 	if dst = c.value(dst, l, "msg=", f.Get(fields.Description)); len(dst) > n {
 		l.msg = n + len(c.delimiter) + len("msg=")
+	}
+	return dst
+}
+
+// title appends the title and notes where it stands.
+func (c *Codec) title(dst []byte, l *line, v fields.Value) []byte {
+	n := len(dst)
+	if dst = c.value(dst, l, "title=", v); len(dst) > n {
+		l.title, l.titleEnd = n+len(c.delimiter)+len("title="), len(dst)
 	}
 	return dst
 }

@@ -99,8 +99,11 @@ func New(c Config) (*Codec, error) {
 type line struct {
 	start int // where the line begins
 	msg   int // where the value of msg begins, which is the last; 0: none
-	ends  [16]int
-	n     int
+
+	title, titleEnd int // where the value of title begins and ends; 0: none
+
+	ends [16]int
+	n    int
 }
 
 func (l *line) mark(end int) {
@@ -111,7 +114,8 @@ func (l *line) mark(end int) {
 }
 
 // Encode appends one line without a frame. A line longer than MaxMessage loses
-// first the end of its msg, and if that is not enough whole attributes from its end.
+// first the end of its msg, and if that is not enough whole attributes from its
+// end, of which only the title is cut too.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	var f fields.Fields
 	c.reader.Read(&f, e)
@@ -175,12 +179,24 @@ func (c *Codec) headerField(dst, text []byte) []byte {
 func (c *Codec) fit(dst []byte, l *line) ([]byte, error) {
 	c.repairs.Add(fields.Truncated)
 	limit := l.start + c.max
-	if l.msg > 0 && l.msg < limit {
-		if kept := fields.Trim(fields.CutBytes(dst[l.msg:], limit-l.msg)); len(kept) > 0 {
-			return dst[:l.msg+len(kept)], nil
+	cut := func(value int) bool {
+		if value == 0 || value >= limit {
+			return false
 		}
+		kept := fields.Trim(fields.CutBytes(dst[value:], limit-value))
+		if len(kept) == 0 {
+			return false
+		}
+		dst = dst[:value+len(kept)]
+		return true
+	}
+	if cut(l.msg) {
+		return dst, nil
 	}
 	for l.n > 0 && len(dst) > limit {
+		if len(dst) == l.titleEnd && cut(l.title) {
+			return dst, nil
+		}
 		l.n--
 		if l.ends[l.n] < len(dst) {
 			dst = dst[:l.ends[l.n]]

@@ -92,6 +92,9 @@ func check(t interface{ Fatalf(string, ...any) }, p vectors.Parts, c Config) {
 	if msg, _ := r.get("msg"); !strings.HasPrefix(blank(p.Description), msg) {
 		t.Fatalf("msg is %q, want the beginning of %q", msg, p.Description)
 	}
+	if title, _ := r.get("title"); !strings.HasPrefix(blank(p.Title), title) {
+		t.Fatalf("title is %q, want the beginning of %q", title, p.Title)
+	}
 }
 
 func TestStrictParsersReadWhatWasMeant(t *testing.T) {
