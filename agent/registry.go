@@ -29,7 +29,9 @@ func RegisterInput[C any](kind string, defaults C, build func(C, Env) (Input, er
 	register(inputs, kind, defaults, func(c any, env Env) (any, error) { return build(*c.(*C), env) })
 }
 
-// RegisterOutput is the same for an output.
+// RegisterOutput is the same for an output. A config with a method
+// ValidateAs(Identity) error is asked, once the agent's identity is known, for
+// the KeyError of what follows from it and cannot be built.
 func RegisterOutput[C any](kind string, defaults C, build func(C, Env) (Output, error)) {
 	register(outputs, kind, defaults, func(c any, env Env) (any, error) { return build(*c.(*C), env) })
 }

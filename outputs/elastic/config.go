@@ -68,18 +68,25 @@ func (c Config) Validate() error {
 	if c.Index != "" && c.streamName() != "" {
 		bad("data_stream", "write data_stream: true, or remove index", "index and data_stream both name a target")
 	}
-	if _, err := c.codec(agent.DefaultIdentity, nil); err != nil {
-		key, message, _ := strings.Cut(err.Error(), ": ")
-		if key == "index" && c.streamName() != "" {
-			key = "data_stream"
-		}
-		hint := ""
-		if key == "op" {
-			hint = "remove op, or write op: create"
-		}
-		errs = append(errs, &agent.KeyError{Key: key, Message: message, Hint: hint})
-	}
+	errs = append(errs, c.ValidateAs(agent.DefaultIdentity))
 	return errors.Join(errs...)
+}
+
+// ValidateAs reports what no request could be made of for an agent of this identity.
+func (c Config) ValidateAs(id agent.Identity) error {
+	_, err := c.codec(id, nil)
+	if err == nil {
+		return nil
+	}
+	key, message, _ := strings.Cut(err.Error(), ": ")
+	if key == "index" && c.streamName() != "" {
+		key = "data_stream"
+	}
+	hint := ""
+	if key == "op" {
+		hint = "remove op, or write op: create"
+	}
+	return &agent.KeyError{Key: key, Message: message, Hint: hint}
 }
 
 // resolved is c with the endpoint that the cloud id stands for.

@@ -60,11 +60,18 @@ func (c Config) Validate() error {
 			errs = append(errs, &agent.KeyError{Key: "fields", Message: "a field has no name"})
 		}
 	}
-	if _, err := c.codec(agent.DefaultIdentity, nil); err != nil {
-		key, message, _ := strings.Cut(err.Error(), ": ")
-		errs = append(errs, &agent.KeyError{Key: key, Message: message})
-	}
+	errs = append(errs, c.ValidateAs(agent.DefaultIdentity))
 	return errors.Join(errs...)
+}
+
+// ValidateAs reports what no request could be made of for an agent of this identity.
+func (c Config) ValidateAs(id agent.Identity) error {
+	_, err := c.codec(id, nil)
+	if err == nil {
+		return nil
+	}
+	key, message, _ := strings.Cut(err.Error(), ": ")
+	return &agent.KeyError{Key: key, Message: message}
 }
 
 func (c Config) codec(id agent.Identity, repairs *fields.Repairs) (*hec.Codec, error) {

@@ -105,26 +105,38 @@ func leefExtensions(m map[string]string) (list []leef.Extension) {
 
 // Validate reports keys that do not fit together.
 func (c Config) Validate() error {
-	transport := c.validate()
-	c.MaxMessage = 0 // checked with the transport
-	_, err := c.codec(agent.DefaultIdentity, nil)
-	return errors.Join(transport, keyError(err))
+	return errors.Join(c.validate(), c.ValidateAs(agent.DefaultIdentity))
 }
 
 // Validate reports keys that do not fit together.
 func (c CEFConfig) Validate() error {
-	transport := c.validate()
-	c.MaxMessage = 0 // checked with the transport
-	_, err := c.codec(agent.DefaultIdentity, nil)
-	return errors.Join(transport, keyError(err))
+	return errors.Join(c.validate(), c.ValidateAs(agent.DefaultIdentity))
 }
 
 // Validate reports keys that do not fit together.
 func (c LEEFConfig) Validate() error {
-	transport := c.validate()
+	return errors.Join(c.validate(), c.ValidateAs(agent.DefaultIdentity))
+}
+
+// ValidateAs reports what no message could be made of by an agent of this identity.
+func (c Config) ValidateAs(id agent.Identity) error {
+	c.MaxMessage = 0 // checked with the transport
+	_, err := c.codec(id, nil)
+	return keyError(err)
+}
+
+// ValidateAs reports what no message could be made of by an agent of this identity.
+func (c CEFConfig) ValidateAs(id agent.Identity) error {
 	c.MaxMessage = 0
-	_, err := c.codec(agent.DefaultIdentity, nil)
-	return errors.Join(transport, keyError(err))
+	_, err := c.codec(id, nil)
+	return keyError(err)
+}
+
+// ValidateAs reports what no message could be made of by an agent of this identity.
+func (c LEEFConfig) ValidateAs(id agent.Identity) error {
+	c.MaxMessage = 0
+	_, err := c.codec(id, nil)
+	return keyError(err)
 }
 
 // keyError takes the key out of a codec's error, where it comes first.

@@ -157,6 +157,9 @@ func (l *loader) connection(ps *agent.Problems, id string, root *yaml.Node, secr
 	}
 	l.output(ps, id, keyNode(root, "outputs", id), n)
 	if out := l.cfg.Outputs[id]; out != nil && out.File == ps.File {
+		if e := l.misfit(id); e != nil && ps.Errors() == before {
+			ps.Add(agent.Find(n, e.Key), e.Hint, "%s", e.Message)
+		}
 		out.Managed = m
 		out.Hash += fmt.Sprint(m.mapping) // fmt sorts maps
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 func (l *loader) cross() {
 	l.crossListens()
 	l.crossFiles()
+	l.crossIdentity()
 	l.checkTypes()
 }
 
@@ -124,6 +126,31 @@ func (l *loader) excluded(input, path string) bool {
 
 // eventTypes are the seven that the platform sends.
 var eventTypes = []string{"anomaly", "risk_assessment", "compliance_check", "telemetry", "workflow_execution", "security_event", "alert"}
+
+// crossIdentity finds outputs that could not be built for what follows from the agent's identity.
+func (l *loader) crossIdentity() {
+	for _, name := range l.sound("output", sortedKeys(l.cfg.Outputs)) {
+		if e := l.misfit(name); e != nil {
+			l.late("output "+name, e.Key, func(ps *agent.Problems, n *yaml.Node) { ps.Add(n, e.Hint, "%s", e.Message) })
+		}
+	}
+}
+
+// misfit is what is wrong with an output beside the agent's identity, or nil.
+func (l *loader) misfit(output string) *agent.KeyError {
+	config, ok := l.cfg.Outputs[output].Config.(interface{ ValidateAs(agent.Identity) error })
+	if !ok {
+		return nil
+	}
+	var e *agent.KeyError
+	if !errors.As(config.ValidateAs(l.cfg.Identity), &e) {
+		return nil
+	}
+	return &agent.KeyError{
+		Key: e.Key, Message: fmt.Sprintf("the %s that follows from identity will not do: %s", e.Key, e.Message),
+		Hint: "change identity, or give this output a value of its own",
+	}
+}
 
 // checkTypes warns of filters that name an event type which is probably a slip.
 func (l *loader) checkTypes() {
