@@ -20,26 +20,10 @@ import (
 	"github.com/adrian207/siemd/packaging/sandbox"
 )
 
-// listenAsSystemd is the socket that a service tells its state to.
-func listenAsSystemd(t *testing.T) *net.UnixConn {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "notify")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
-
 // The agent tells systemd that it is ready, feeds the watchdog if the unit has one, and says when it stops.
 func TestNotify(t *testing.T) {
 	t.Parallel()
-	conn := listenAsSystemd(t)
+	conn := plugintest.ListenAsSystemd(t)
 	if len(sandbox.Setting(read(t, unitFile), "WatchdogSec")) != 1 {
 		t.Error("the unit has no watchdog")
 	}
@@ -150,7 +134,7 @@ func TestReadyAfterRecovery(t *testing.T) {
 	t.Parallel()
 	t.Run("slow", func(t *testing.T) {
 		t.Parallel()
-		conn := listenAsSystemd(t)
+		conn := plugintest.ListenAsSystemd(t)
 		data, config := killedAgent(t)
 		// A pipe in the place of the state takes as long to read as the test wants.
 		state := filepath.Join(data, "state.json")
@@ -177,7 +161,7 @@ func TestReadyAfterRecovery(t *testing.T) {
 	})
 	t.Run("damaged", func(t *testing.T) {
 		t.Parallel()
-		conn := listenAsSystemd(t)
+		conn := plugintest.ListenAsSystemd(t)
 		data, config := killedAgent(t)
 		segments, err := filepath.Glob(filepath.Join(data, "wal", "0*"))
 		if err != nil || len(segments) == 0 {
@@ -207,7 +191,7 @@ func TestReadyAfterRecovery(t *testing.T) {
 func TestWatchdogWhenTheDiskHangs(t *testing.T) {
 	t.Parallel()
 	strace := tool(t, "strace")
-	conn := listenAsSystemd(t)
+	conn := plugintest.ListenAsSystemd(t)
 	_, config := killedAgent(t)
 	port := strconv.Itoa(plugintest.FreePort(t))
 	write(t, config, strings.ReplaceAll(string(must(os.ReadFile(config))), "127.0.0.1:0", "127.0.0.1:"+port))

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,24 +12,8 @@ import (
 
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 	"github.com/adrian207/siemd/agent/internal/wal"
+	"github.com/adrian207/siemd/agent/plugintest"
 )
-
-// listenAsSystemd is the socket that a service tells its state to.
-func listenAsSystemd(t *testing.T) *net.UnixConn {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "notify")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
-	return conn
-}
 
 func heard(t *testing.T, conn *net.UnixConn, within time.Duration) string {
 	t.Helper()
@@ -48,7 +30,8 @@ func heard(t *testing.T, conn *net.UnixConn, within time.Duration) string {
 
 // The watchdog is fed by what comes round, and starves when that does not.
 func TestWatchdogIsFedByProgress(t *testing.T) {
-	conn := listenAsSystemd(t)
+	conn := plugintest.ListenAsSystemd(t)
+	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
 	var stuck atomic.Bool
 	starving := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())

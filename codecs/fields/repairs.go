@@ -1,6 +1,13 @@
 package fields
 
-import "sync/atomic"
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/adrian207/siemd/agent"
+)
 
 // A Reason is why a codec could not render a value as it is. Reasons are
 // metric labels.
@@ -30,13 +37,29 @@ func (r Reason) String() string { return reasonNames[r] }
 // Repairs counts what a codec changed to make events fit their format. A nil
 // *Repairs counts nothing. It is safe for concurrent use.
 type Repairs struct {
-	n [reasons]atomic.Uint64
+	n        [reasons]atomic.Uint64
+	counters [reasons]*metrics.Counter // nil: no metric
+}
+
+// ShowRepairs returns a Repairs that counts in the metric
+// siemd_codec_repairs_total too, by env's name and the reason. The metric goes
+// on counting when the output is built anew.
+func ShowRepairs(env agent.Env) *Repairs {
+	r := &Repairs{}
+	for i := range r.counters {
+		r.counters[i] = env.Metrics.GetOrCreateCounter(fmt.Sprintf(`siemd_codec_repairs_total{output=%q,reason=%q}`, env.Name, Reason(i)))
+	}
+	return r
 }
 
 // Add counts one repair.
 func (r *Repairs) Add(why Reason) {
-	if r != nil {
-		r.n[why].Add(1)
+	if r == nil {
+		return
+	}
+	r.n[why].Add(1)
+	if c := r.counters[why]; c != nil {
+		c.Inc()
 	}
 }
 

@@ -27,7 +27,6 @@ type Output struct {
 	target       string
 	client       *httpx.Client
 	codec        *ecs.Codec
-	tally        *tally
 	log          *slog.Logger
 	duplicates   *metrics.Counter
 	failureStore *metrics.Counter
@@ -41,8 +40,7 @@ func New(c Config, env agent.Env) (*Output, error) {
 		return nil, err
 	}
 	c.app = env.Identity.App
-	repairs := new(fields.Repairs)
-	codec, err := c.codec(env.Identity, repairs)
+	codec, err := c.codec(env.Identity, fields.ShowRepairs(env))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +49,7 @@ func New(c Config, env agent.Env) (*Output, error) {
 		return nil, err
 	}
 	return &Output{
-		config: c, target: c.target(env.Identity), client: client, codec: codec, tally: newTally(repairs, env), log: env.Log,
+		config: c, target: c.target(env.Identity), client: client, codec: codec, log: env.Log,
 		duplicates: env.Counter("duplicates_total"), failureStore: env.Counter("failure_store_total"),
 	}, nil
 }
@@ -62,7 +60,6 @@ func (o *Output) Encode(dst []byte, e *agent.Event) ([]byte, error) { return o.c
 // Write posts the events' wire forms in one request.
 func (o *Output) Write(ctx context.Context, events []agent.Event) error {
 	body := agent.JoinWire(nil, events)
-	o.tally.settle()
 	resp, err := o.client.Do(ctx, &httpx.Request{Path: bulkPath, Body: body, Limit: 8<<20 + int64(len(events))<<11})
 	if err != nil {
 		return err
@@ -102,6 +99,5 @@ func (o *Output) count(c counts) {
 // Close closes the connections.
 func (o *Output) Close(context.Context) error {
 	o.client.Close()
-	o.tally.settle()
 	return nil
 }

@@ -28,13 +28,11 @@ type Output struct {
 	path   string
 	acks   *acks // nil without indexer acknowledgement
 	raw    http.Header
-	tally  *tally
 }
 
 // New makes an output of a valid config. It opens no connection.
 func New(c Config, env agent.Env) (*Output, error) {
-	repairs := new(fields.Repairs)
-	codec, err := c.codec(env.Identity, repairs)
+	codec, err := c.codec(env.Identity, fields.ShowRepairs(env))
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +40,7 @@ func New(c Config, env agent.Env) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Output{config: c, client: client, codec: codec, path: c.path(env.Identity), tally: newTally(repairs, env)}
+	o := &Output{config: c, client: client, codec: codec, path: c.path(env.Identity)}
 	env.Histogram("ack_seconds") // there, and empty, without acknowledgements too
 	switch {
 	case c.Ack:
@@ -67,7 +65,6 @@ func (o *Output) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 // Write posts the events' wire forms in one request.
 func (o *Output) Write(ctx context.Context, events []agent.Event) error {
 	body := agent.JoinWire(nil, events)
-	o.tally.settle()
 	if o.acks != nil {
 		return o.acks.write(ctx, o, body, len(events))
 	}
@@ -136,6 +133,5 @@ func (o *Output) Close(context.Context) error {
 		o.acks.close()
 	}
 	o.client.Close()
-	o.tally.settle()
 	return nil
 }

@@ -45,7 +45,7 @@ func BenchmarkWrite(b *testing.B) {
 					}
 				}()
 			}
-			o, err := newOutput(config, plain{}, nil, testEnv(b))
+			o, err := newOutput(config, plain{}, testEnv(b))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -2,12 +2,9 @@ package syslog
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/cef"
@@ -18,28 +15,25 @@ import (
 
 func init() {
 	agent.RegisterOutput("syslog", defaults, func(c Config, env agent.Env) (agent.Output, error) {
-		repairs := new(fields.Repairs)
-		codec, err := c.codec(env.Identity, repairs)
+		codec, err := c.codec(env.Identity, fields.ShowRepairs(env))
 		if err != nil {
 			return nil, err
 		}
-		return newOutput(c, codec, repairs, env)
+		return newOutput(c, codec, env)
 	})
 	agent.RegisterOutput("cef", cefDefaults, func(c CEFConfig, env agent.Env) (agent.Output, error) {
-		repairs := new(fields.Repairs)
-		codec, err := c.codec(env.Identity, repairs)
+		codec, err := c.codec(env.Identity, fields.ShowRepairs(env))
 		if err != nil {
 			return nil, err
 		}
-		return newOutput(c.Config, codec, repairs, env)
+		return newOutput(c.Config, codec, env)
 	})
 	agent.RegisterOutput("leef", leefDefaults, func(c LEEFConfig, env agent.Env) (agent.Output, error) {
-		repairs := new(fields.Repairs)
-		codec, err := c.codec(env.Identity, repairs)
+		codec, err := c.codec(env.Identity, fields.ShowRepairs(env))
 		if err != nil {
 			return nil, err
 		}
-		return newOutput(c.Config, codec, repairs, env)
+		return newOutput(c.Config, codec, env)
 	})
 }
 
@@ -164,32 +158,4 @@ func or(text, fallback string) string {
 		return fallback
 	}
 	return text
-}
-
-// A tally carries what a codec counts over to the metric
-// siemd_codec_repairs_total, which goes on counting when the output is rebuilt.
-type tally struct {
-	repairs  *fields.Repairs
-	counters []*metrics.Counter // one for each reason
-	told     []uint64
-}
-
-func newTally(repairs *fields.Repairs, env agent.Env) *tally {
-	t := &tally{repairs: repairs}
-	for _, reason := range fields.Reasons() {
-		name := fmt.Sprintf(`siemd_codec_repairs_total{output=%q,reason=%q}`, env.Name, reason)
-		t.counters = append(t.counters, env.Metrics.GetOrCreateCounter(name))
-		t.told = append(t.told, 0)
-	}
-	return t
-}
-
-// settle adds what is new since the last call. The caller sees to it that calls do not overlap.
-func (t *tally) settle() {
-	for i, reason := range fields.Reasons() {
-		if n := t.repairs.Count(reason); n != t.told[i] {
-			t.counters[i].AddInt64(int64(n - t.told[i]))
-			t.told[i] = n
-		}
-	}
 }

@@ -13,10 +13,8 @@ package syslog
 
 import (
 	"context"
-	"sync"
 
 	"github.com/adrian207/siemd/agent"
-	"github.com/adrian207/siemd/codecs/fields"
 )
 
 // An output is agent.Output, Encoder, Prober and Closer.
@@ -27,9 +25,6 @@ type output struct {
 	dialer    *dialer
 	stream    *stream    // nil for UDP
 	udp       *datagrams // nil for TCP and TLS
-
-	mu    sync.Mutex // guards tally
-	tally *tally
 }
 
 // A framing is how one message is told from the next.
@@ -41,9 +36,9 @@ const (
 	newline                // "MESSAGE\n"
 )
 
-// newOutput makes the transport for messages of codec, which counts into repairs.
-func newOutput(c Config, codec agent.Encoder, repairs *fields.Repairs, env agent.Env) (*output, error) {
-	o := &output{codec: codec, tally: newTally(repairs, env)}
+// newOutput makes the transport for messages of codec.
+func newOutput(c Config, codec agent.Encoder, env agent.Env) (*output, error) {
+	o := &output{codec: codec}
 	for _, e := range c.Endpoint {
 		address, err := c.address(e)
 		if err != nil {
@@ -88,7 +83,6 @@ func (o *output) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 // Write delivers the events. If a connection breaks in the middle, those whose
 // bytes were acknowledged count as delivered and the others come back in a PartialError.
 func (o *output) Write(ctx context.Context, events []agent.Event) error {
-	defer o.count()
 	r := results{n: len(events)}
 	wire := func(i int) []byte {
 		if events[i].Wire != nil {
@@ -117,12 +111,6 @@ func (o *output) Write(ctx context.Context, events []agent.Event) error {
 		next = len(events)
 	}
 	return r.end(next, err)
-}
-
-func (o *output) count() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.tally.settle()
 }
 
 // Close says goodbye to the receiver, within ctx.

@@ -18,7 +18,6 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/adrian207/siemd/agent"
-	"github.com/adrian207/siemd/codecs/fields"
 )
 
 // plain is a codec that sends bodies as they are.
@@ -44,7 +43,7 @@ func open(t *testing.T, c Config) *output {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOutput(c, plain{}, new(fields.Repairs), testEnv(t))
+	o, err := newOutput(c, plain{}, testEnv(t))
 	if err != nil {
 		t.Fatal(err)
 	}

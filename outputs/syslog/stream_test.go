@@ -16,7 +16,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/adrian207/siemd/agent"
-	"github.com/adrian207/siemd/codecs/fields"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -324,7 +323,7 @@ func TestControlCanRefuse(t *testing.T) {
 		env.Control = func(network, address string) error { return no }
 		c := tcpConfig(r.Addr().String())
 		c.Transport = transport
-		o, err := newOutput(c, plain{}, new(fields.Repairs), env)
+		o, err := newOutput(c, plain{}, env)
 		if err != nil {
 			t.Fatal(err)
 		}

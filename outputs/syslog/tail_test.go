@@ -7,8 +7,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/adrian207/siemd/codecs/fields"
 )
 
 // openIn is open with a data directory.
@@ -16,7 +14,7 @@ func openIn(t *testing.T, dir string, c Config) *output {
 	t.Helper()
 	env := testEnv(t)
 	env.DataDir = dir
-	o, err := newOutput(c, plain{}, new(fields.Repairs), env)
+	o, err := newOutput(c, plain{}, env)
 	if err != nil {
 		t.Fatal(err)
 	}

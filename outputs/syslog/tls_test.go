@@ -224,7 +224,7 @@ func TestUnreadableTLSFilesAreTold(t *testing.T) {
 	c := tcpConfig("127.0.0.1:1")
 	c.Transport = "tls"
 	c.TLS.CAFile = "/does/not/exist"
-	if _, err := newOutput(c, plain{}, nil, testEnv(t)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := newOutput(c, plain{}, testEnv(t)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("build: %v", err)
 	}
 }
