@@ -90,6 +90,41 @@ func TestCompressedGrows(t *testing.T) {
 	}
 }
 
+// What stands before the damage is read, although one look finds both, and once.
+func TestCompressedDamage(t *testing.T) {
+	text, lines := numbered(0, 100)
+	long, longLines := numbered(0, 50_000)
+	flipped := []byte(zstdOf(text, long))
+	flipped[len(flipped)-len(flipped)/4] ^= 0x55
+	for name, c := range map[string]struct {
+		text  string
+		least []string
+	}{
+		"garbage.gz": {gzipOf(text) + "more than a header of garbage", lines},
+		"zeros.gz":   {gzipOf(text) + strings.Repeat("\x00", 512), lines},
+		"partial.gz": {gzipOf(text+"no newline") + "more than a header of garbage", lines},
+		"long.gz":    {gzipOf(long) + "more than a header of garbage", longLines},
+		"frame.zst":  {string(flipped), lines},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "*.gz", "*.zst")
+			r.write(name, c.text)
+			r.start()
+			r.sink.await(t, "the lines before the damage", func(s *fakeSink) bool { return len(s.lines) >= len(c.least) })
+			r.calm()
+			if !strings.Contains(r.log.String(), "a file cannot be read") {
+				t.Error("the damage is not logged")
+			}
+			r.halt()
+			r.start()
+			r.calm()
+			if name != "frame.zst" { // where that breaks off is the decoder's business
+				r.expect(c.least...)
+			}
+		})
+	}
+}
+
 // A file that was read, wholly or not, is not read again when it is compressed.
 func TestCompressedLater(t *testing.T) {
 	for _, kind := range []string{".gz", ".zst"} {

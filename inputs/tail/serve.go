@@ -111,10 +111,13 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 		size = min(size, limit+blockSize)
 		block = r.room(b, seen+size)
 		n, err := f.readAt(block, f.offset-int64(seen))
-		if err != nil && err != io.EOF && !errors.Is(err, errUnfinished) && n <= seen {
-			return nil, 0, false, err
-		}
 		block = block[:n]
+		if err != nil && err != io.EOF && !errors.Is(err, errUnfinished) {
+			if n <= seen || !f.skipping && bytes.IndexByte(block[seen:], '\n') < 0 {
+				return nil, 0, false, err
+			}
+			err = nil // first the lines before the damage; then nothing is left before it
+		}
 		if n < seen || xxhash.Sum64(block[:seen]) != f.tail && seen > 0 {
 			if errors.Is(err, errUnfinished) {
 				return nil, 0, false, errTruncatedLater
