@@ -113,7 +113,14 @@ func (r *record) length(i int) int {
 	return n
 }
 
-func (r *record) isTrue(i int) bool { return string(r.value[i]) == "true" || string(r.value[i]) == "1" }
+// isTrue reports whether the value at i is true, as databases and their drivers write it.
+func (r *record) isTrue(i int) bool {
+	switch string(r.value[i]) {
+	case "true", "1", `"true"`, `"1"`:
+		return true
+	}
+	return false
+}
 
 // top begins a member at the top level.
 func (r *record) top(dst []byte, key string) []byte {

@@ -53,6 +53,23 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A driver may give booleans as texts; what a check found does not depend on that.
+func TestTruth(t *testing.T) {
+	f := func(compliant, severity, before string) {
+		t.Helper()
+		out, _ := Format(nil, "compliance_check", []byte(`{"recorded_at":"x","is_compliant":`+compliant+`,"status_changed":false}`))
+		if !bytes.Contains(out, []byte(`"severity":"`+severity+`"`)) || !bytes.Contains(out, []byte(`"previously_compliant":`+before)) {
+			t.Errorf("compliant %s: %s", compliant, out)
+		}
+	}
+	f("true", "info", "true")
+	f("1", "info", "true")
+	f(`"true"`, "info", "true")
+	f("false", "medium", "false")
+	f(`"false"`, "medium", "false")
+	f("0", "medium", "false")
+}
+
 func TestNotRaw(t *testing.T) {
 	tests := []struct{ name, kind, raw string }{
 		{"other type", "telemetry", `{"anomaly_id":"A"}`},
