@@ -92,6 +92,9 @@ func TestBadConfigs(t *testing.T) {
 			t.Errorf("%+v: %v, want an error about %s", c, err, key)
 		}
 	}
+	if err := checkSDID("é@1"); err == nil || !strings.Contains(err.Error(), `"é" cannot`) {
+		t.Errorf("%v, want one that names the é", err)
+	}
 }
 
 func TestDefaultSDID(t *testing.T) {

@@ -104,9 +104,9 @@ func checkSDID(id string) error {
 	case !ok || name == "" || number == "" || strings.Trim(number, "0123456789.") != "":
 		return fmt.Errorf("sd_id: %q is not a name, @ and an enterprise number; names without @ are reserved", id)
 	}
-	for _, c := range []byte(name) {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`="]`, c) >= 0 {
-			return fmt.Errorf("sd_id: %q cannot be part of a name", string(rune(c)))
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f || strings.ContainsRune(`="]`, c) {
+			return fmt.Errorf("sd_id: %q cannot be part of a name", string(c))
 		}
 	}
 	return nil
