@@ -10,6 +10,7 @@ type valueType uint8
 const (
 	text valueType = iota
 	integer
+	port
 	decimal
 	ipv4
 	ipv6
@@ -31,12 +32,12 @@ var producerKeys = map[string]key{
 	"cn1": {integer, 0}, "cn2": {integer, 0}, "cn3": {integer, 0}, "cnt": {integer, 0},
 	"cs1": {text, 4000}, "cs2": {text, 4000}, "cs3": {text, 4000}, "cs4": {text, 4000}, "cs5": {text, 4000}, "cs6": {text, 4000},
 	"destinationDnsDomain": {text, 255}, "destinationServiceName": {text, 1023}, "destinationTranslatedAddress": {ipv4, 0},
-	"destinationTranslatedPort": {integer, 0}, "deviceCustomDate1": {date, 0}, "deviceCustomDate2": {date, 0},
+	"destinationTranslatedPort": {port, 0}, "deviceCustomDate1": {date, 0}, "deviceCustomDate2": {date, 0},
 	"deviceDirection": {integer, 0}, "deviceDnsDomain": {text, 255}, "deviceExternalId": {text, 255},
 	"deviceFacility": {text, 1023}, "deviceInboundInterface": {text, 128}, "deviceNtDomain": {text, 255},
 	"deviceOutboundInterface": {text, 128}, "devicePayloadId": {text, 128}, "deviceProcessName": {text, 1023},
 	"deviceTranslatedAddress": {ipv4, 0}, "dhost": {text, 1023}, "dmac": {mac, 0}, "dntdom": {text, 255}, "dpid": {integer, 0},
-	"dpriv": {text, 1023}, "dproc": {text, 1023}, "dpt": {integer, 0}, "dst": {ipv4, 0}, "dtz": {text, 255},
+	"dpriv": {text, 1023}, "dproc": {text, 1023}, "dpt": {port, 0}, "dst": {ipv4, 0}, "dtz": {text, 255},
 	"duid": {text, 1023}, "duser": {text, 1023}, "dvc": {ipv4, 0}, "dvchost": {text, 100}, "dvcmac": {mac, 0}, "dvcpid": {integer, 0},
 	"end": {date, 0}, "externalId": {text, 40}, "fileCreateTime": {date, 0}, "fileHash": {text, 255}, "fileId": {text, 1023},
 	"fileModificationTime": {date, 0}, "filePath": {text, 1023}, "filePermission": {text, 1023}, "fileType": {text, 1023},
@@ -48,7 +49,7 @@ var producerKeys = map[string]key{
 	"requestClientApplication": {text, 1023}, "requestContext": {text, 2048}, "requestCookies": {text, 1023},
 	"requestMethod": {text, 1023}, "rt": {date, 0}, "shost": {text, 1023}, "smac": {mac, 0}, "sntdom": {text, 255},
 	"sourceDnsDomain": {text, 255}, "sourceServiceName": {text, 1023}, "sourceTranslatedAddress": {ipv4, 0},
-	"sourceTranslatedPort": {integer, 0}, "spid": {integer, 0}, "spriv": {text, 1023}, "sproc": {text, 1023}, "spt": {integer, 0},
+	"sourceTranslatedPort": {port, 0}, "spid": {integer, 0}, "spriv": {text, 1023}, "sproc": {text, 1023}, "spt": {port, 0},
 	"src": {ipv4, 0}, "start": {date, 0}, "suid": {text, 1023}, "suser": {text, 1023}, "type": {integer, 0},
 }
 

@@ -3,6 +3,7 @@ package cef
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/adrian207/siemd/agent"
@@ -81,6 +82,9 @@ func fits(t valueType, v fields.Value) bool {
 	switch t {
 	case integer, date:
 		return len(plain) > 0 && len(wholePart(plain)) == len(plain)
+	case port:
+		_, err := strconv.ParseUint(string(plain), 10, 16)
+		return err == nil
 	case decimal:
 		return isDecimal(plain)
 	case mac:

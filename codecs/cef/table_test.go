@@ -171,14 +171,17 @@ func TestExtensions(t *testing.T) {
 		`{}`: "",
 		`{"a":{"b":["x","y=1"]},"ip":"10.0.0.1","ip6":"fe80::1","port":443,"mac":"00:0D:60:af:1b:61","end":1761739200000,"planet":true,"actor":"` + strings.Repeat("a", 50) + `"}`: ` cs6=x; y\=1 cs6Label=my \= label src=10.0.0.1 c6a1=fe80::1 c6a1Label=v6 spt=443 smac=00:0D:60:af:1b:61 end=1761739200000 zerotrustPlanet=true threatActor=` + strings.Repeat("a", 40),
 		`{"a":{"b":null},"ip":"host","ip6":"10.0.0.1","port":44.5,"mac":"000D60af1b61","end":"2025-10-29T12:00:00Z","planet":"  "}`:                                                "",
-		`{"a":"text","ip":"fe80::1","ip6":"fe80::1%eth0","port":[],"end":{}}`:                                                                                                      "",
+		`{"port":65536}`:   "",
+		`{"port":-1}`:      "",
+		`{"port":"65535"}`: " spt=65535",
+		`{"a":"text","ip":"fe80::1","ip6":"fe80::1%eth0","port":[],"end":{}}`: "",
 	} {
 		e := &agent.Event{Type: []byte("alert"), Body: []byte(body)}
 		if got := encode(t, c, e); got != head+want {
 			t.Errorf("%s\n got %s\nwant %s", body, got, head+want)
 		}
 	}
-	if n := r.Count(fields.NotNumber); n != 9 {
+	if n := r.Count(fields.NotNumber); n != 11 {
 		t.Errorf("%d values that do not fit were counted", n)
 	}
 }

@@ -117,17 +117,21 @@ func (c *Codec) key(dst []byte, key string) []byte {
 
 // value appends an attribute, unless nothing is left of its value.
 func (c *Codec) value(dst []byte, l *line, key string, v fields.Value) []byte {
+	dst = c.attribute(dst, key, v)
+	l.mark(len(dst))
+	return dst
+}
+
+// attribute is value for one that may still be cut.
+func (c *Codec) attribute(dst []byte, key string, v fields.Value) []byte {
 	if v == nil {
 		return dst
 	}
 	if text, ok := v.Plain(); ok {
-		dst = c.text(dst, key, text)
-	} else {
-		n := len(dst)
-		dst = c.moved(v.AppendText(dst), n, key)
+		return c.text(dst, key, text)
 	}
-	l.mark(len(dst))
-	return dst
+	n := len(dst)
+	return c.moved(v.AppendText(dst), n, key)
 }
 
 // mitre appends an attribute with ids of ATT&CK.

@@ -17,8 +17,9 @@ type Extension struct {
 }
 
 type extension struct {
-	key  string // "usrName="
-	path []string
+	key   string // "usrName="
+	path  []string
+	limit int // characters of the value; 0: any number
 }
 
 // taken are the attributes that every line may have already. A key that is
@@ -29,6 +30,14 @@ var taken = []string{
 	"riskLevel", "riskScore", "previousRiskScore", "riskScoreChange", "riskFactors",
 	"isCompliant", "complianceScore", "policiesTotal", "policiesPassed", "policiesFailed", "criticalPolicies",
 }
+
+// reserved are attributes that QRadar keeps for itself.
+var reserved = []string{"identMAC", "isLoginEvent", "isLogoutEvent", "identSecondlp", "calLanguage", "calCountryOrRegion"}
+
+// short are the attributes of which QRadar takes only so much.
+var short = []string{"usrName", "identHostName", "identNetBios", "identGrpName", "vSrcName", "accountName"}
+
+const maxShort = 255 // characters
 
 // maxKey is the longest key, in characters.
 const maxKey = 64
@@ -41,12 +50,18 @@ func (c *Codec) newExtensions(list []Extension) ([]extension, error) {
 			return nil, fmt.Errorf("extensions: %q is no name of an attribute: want 1 to %d letters and digits", x.Key, maxKey)
 		case slices.Contains(taken, x.Key):
 			return nil, fmt.Errorf("extensions: %s is written already", x.Key)
+		case slices.Contains(reserved, x.Key):
+			return nil, fmt.Errorf("extensions: %s is reserved by QRadar", x.Key)
 		case x.Path == "" || slices.Contains(strings.Split(x.Path, "."), ""):
 			return nil, fmt.Errorf("extensions: %s needs the path of a member, for example network.src_ip", x.Key)
 		case slices.ContainsFunc(all, func(e extension) bool { return e.key == x.Key+"=" }):
 			return nil, fmt.Errorf("extensions: %s is given twice", x.Key)
 		}
-		all = append(all, extension{key: x.Key + "=", path: strings.Split(x.Path, ".")})
+		e := extension{key: x.Key + "=", path: strings.Split(x.Path, ".")}
+		if slices.Contains(short, x.Key) {
+			e.limit = maxShort
+		}
+		all = append(all, e)
 	}
 	return all, nil
 }
@@ -57,5 +72,14 @@ func (c *Codec) extension(dst []byte, l *line, x *extension, e *agent.Event) []b
 	if !ok || json.IsAbsent(v) {
 		return dst
 	}
-	return c.value(dst, l, x.key, fields.Value(v))
+	n := len(dst)
+	dst = c.attribute(dst, x.key, fields.Value(v))
+	if value := n + len(c.delimiter) + len(x.key); x.limit > 0 && len(dst) > value {
+		if kept := fields.Trim(fields.CutChars(dst[value:], x.limit)); len(kept) < len(dst)-value {
+			c.repairs.Add(fields.Truncated)
+			dst = dst[:value+len(kept)]
+		}
+	}
+	l.mark(len(dst))
+	return dst
 }

@@ -107,7 +107,7 @@ type line struct {
 }
 
 func (l *line) mark(end int) {
-	if l.n < len(l.ends) {
+	if l.n < len(l.ends) && (l.n == 0 || l.ends[l.n-1] != end) {
 		l.ends[l.n] = end
 		l.n++
 	}

@@ -53,6 +53,11 @@ func TestLines(t *testing.T) {
 			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1\tusrName=a b=c| d\tn=1.50\tlist=x; y\tmsg=text",
 		},
 		{
+			"an extension with a limit", func(c *Config) { c.Extensions = []Extension{{"usrName", "u"}, {"user", "u"}} },
+			agent.Event{Time: now, Body: []byte(`{"u":"` + strings.Repeat("é", 254) + ` x","description":"text"}`)},
+			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1761739200000\tsev=1\tusrName=" + strings.Repeat("é", 254) + "\tuser=" + strings.Repeat("é", 254) + " x\tmsg=text",
+		},
+		{
 			"extensions and another delimiter", func(c *Config) {
 				c.Delimiter, c.Extensions = "^", []Extension{{"a", "a"}, {"b", "b"}}
 			},
@@ -111,27 +116,28 @@ func TestALineThatIsTooLong(t *testing.T) {
 
 func TestBadConfigs(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"leef_version: ":         func(c *Config) { c.Version = "3" },
-		"delimiter: LEEF 1.0":    func(c *Config) { c.Version, c.Delimiter = "1.0", "^" },
-		"delimiter: \"ab\"":      func(c *Config) { c.Delimiter = "ab" },
-		"delimiter: \"x12345\"":  func(c *Config) { c.Delimiter = "x12345" },
-		"delimiter: \"x\" ":      func(c *Config) { c.Delimiter = "x" },
-		"delimiter: \"5E\"":      func(c *Config) { c.Delimiter = "5E" },
-		"delimiter: \"=\"":       func(c *Config) { c.Delimiter = "=" },
-		"delimiter: \"|\"":       func(c *Config) { c.Delimiter = "|" },
-		"delimiter: \"x20\"":     func(c *Config) { c.Delimiter = "x20" },
-		"delimiter: \"x0A\"":     func(c *Config) { c.Delimiter = "x0A" },
-		"delimiter: \"xD800\"":   func(c *Config) { c.Delimiter = "xD800" },
-		"vendor: ":               func(c *Config) { c.Vendor = "" },
-		"product: ":              func(c *Config) { c.Product = " " },
-		"product_version: ":      func(c *Config) { c.ProductVersion = "" },
-		"max_message: ":          func(c *Config) { c.MaxMessage = -1 },
-		"extensions: \"\"":       func(c *Config) { c.Extensions = []Extension{{"", "a"}} },
-		"extensions: \"a b\"":    func(c *Config) { c.Extensions = []Extension{{"a b", "a"}} },
-		"extensions: sev is":     func(c *Config) { c.Extensions = []Extension{{"sev", "a"}} },
-		"extensions: a needs":    func(c *Config) { c.Extensions = []Extension{{"a", "b..c"}} },
-		"extensions: a is given": func(c *Config) { c.Extensions = []Extension{{"a", "b"}, {"a", "c"}} },
-		"facility: ":             func(c *Config) { c.Facility = -1 },
+		"leef_version: ":          func(c *Config) { c.Version = "3" },
+		"delimiter: LEEF 1.0":     func(c *Config) { c.Version, c.Delimiter = "1.0", "^" },
+		"delimiter: \"ab\"":       func(c *Config) { c.Delimiter = "ab" },
+		"delimiter: \"x12345\"":   func(c *Config) { c.Delimiter = "x12345" },
+		"delimiter: \"x\" ":       func(c *Config) { c.Delimiter = "x" },
+		"delimiter: \"5E\"":       func(c *Config) { c.Delimiter = "5E" },
+		"delimiter: \"=\"":        func(c *Config) { c.Delimiter = "=" },
+		"delimiter: \"|\"":        func(c *Config) { c.Delimiter = "|" },
+		"delimiter: \"x20\"":      func(c *Config) { c.Delimiter = "x20" },
+		"delimiter: \"x0A\"":      func(c *Config) { c.Delimiter = "x0A" },
+		"delimiter: \"xD800\"":    func(c *Config) { c.Delimiter = "xD800" },
+		"vendor: ":                func(c *Config) { c.Vendor = "" },
+		"product: ":               func(c *Config) { c.Product = " " },
+		"product_version: ":       func(c *Config) { c.ProductVersion = "" },
+		"max_message: ":           func(c *Config) { c.MaxMessage = -1 },
+		"extensions: \"\"":        func(c *Config) { c.Extensions = []Extension{{"", "a"}} },
+		"extensions: \"a b\"":     func(c *Config) { c.Extensions = []Extension{{"a b", "a"}} },
+		"extensions: sev is":      func(c *Config) { c.Extensions = []Extension{{"sev", "a"}} },
+		"extensions: identMAC is": func(c *Config) { c.Extensions = []Extension{{"identMAC", "a"}} },
+		"extensions: a needs":     func(c *Config) { c.Extensions = []Extension{{"a", "b..c"}} },
+		"extensions: a is given":  func(c *Config) { c.Extensions = []Extension{{"a", "b"}, {"a", "c"}} },
+		"facility: ":              func(c *Config) { c.Facility = -1 },
 	} {
 		c := config()
 		change(&c)
