@@ -1,5 +1,10 @@
 package intake
 
+import (
+	"bytes"
+	"encoding/binary"
+)
+
 // Events of one source look alike: they have the same keys in the same order,
 // and only their values differ. A shape is what such texts have in common. A
 // text of a known shape is checked by comparing what stands between its values
@@ -11,12 +16,13 @@ package intake
 
 // A step is a part of a shape: a stretch of text, and the value after it.
 type step struct {
-	text   string // from the end of the value before; strings leave their quotes to the stretches around them
-	next   []*step
-	quoted bool // the value is a string
-	end    bool // there is no value: the text ends
-	raw    bool // end: the text has keys of a raw record
-	slot   slot // of the value
+	text   []byte // from the end of the value before; strings leave their quotes to the stretches around them
+	next   *step  // the first of those that may follow
+	other  *step  // the next of those that may stand here instead
+	quoted bool   // the value is a string
+	end    bool   // there is no value: the text ends
+	raw    bool   // end: the text has keys of a raw record
+	slot   slot   // of the value
 }
 
 // Limits keep what is learnt within bounds, whatever texts come.
@@ -54,9 +60,9 @@ func (s *shapes) match(b []byte, d *doc) bool {
 	at, i := &s.first, 0
 steps:
 	for {
-		for _, n := range at.next {
+		for n := at.next; n != nil; n = n.other {
 			j := i + len(n.text)
-			if j > len(b) || string(b[i:j]) != n.text {
+			if j > len(b) || !alike(b[i:j], n.text) {
 				continue
 			}
 			if n.end {
@@ -98,6 +104,20 @@ steps:
 		}
 		return false
 	}
+}
+
+// alike is bytes.Equal for what has some tens of bytes, mostly is the same, and
+// is compared so often that a call costs too much.
+func alike(a, b []byte) bool {
+	n := len(b)
+	if n < 8 || len(a) != n {
+		return string(a) == string(b)
+	}
+	diff := binary.LittleEndian.Uint64(a[n-8:]) ^ binary.LittleEndian.Uint64(b[n-8:])
+	for i := 0; i < n-8; i += 8 {
+		diff |= binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:])
+	}
+	return diff == 0
 }
 
 // scalar is the index after the number, true, false or null at i, or -1.
@@ -154,37 +174,40 @@ func (s *shapes) learn(b []byte, d *doc) {
 				end, _ = odd(b, end, d, &d.escapes)
 			}
 			if !key {
-				at = s.follow(at, step{text: string(b[from : i+1]), quoted: true, slot: d.slotAt(i)})
+				at = s.follow(at, step{text: bytes.Clone(b[from : i+1]), quoted: true, slot: d.slotAt(i)})
 				from = end
 				values++
 			}
 			i = end + 1
 		default:
-			at = s.follow(at, step{text: string(b[from:i]), slot: d.slotAt(i)})
+			at = s.follow(at, step{text: bytes.Clone(b[from:i]), slot: d.slotAt(i)})
 			i = scalar(b, i)
 			from = i
 			values++
 		}
 	}
 	if values <= maxValues {
-		s.follow(at, step{text: string(b[from:d.end]), end: true, raw: d.rawKeys})
+		s.follow(at, step{text: bytes.Clone(b[from:d.end]), end: true, raw: d.rawKeys})
 	}
 }
 
 // follow is the step after at that is like n, made if need be. Where there are
 // too many already, it takes the place of the last.
 func (s *shapes) follow(at *step, n step) *step {
-	for _, known := range at.next {
-		if known.text == n.text && known.end == n.end {
+	link := &at.next
+	for forks := 1; *link != nil; forks++ {
+		known := *link
+		if known.end == n.end && bytes.Equal(known.text, n.text) {
 			return known
 		}
-	}
-	if len(at.next) == maxForks {
-		at.next = at.next[:maxForks-1]
+		if forks == maxForks {
+			break
+		}
+		link = &known.other
 	}
 	s.steps++
 	s.bytes += len(n.text)
-	at.next = append(at.next, &n)
+	*link = &n
 	return &n
 }
 
