@@ -74,11 +74,7 @@ func (c *Codec) extension(dst []byte, x *extension, e *agent.Event) []byte {
 
 // fits reports whether a value can stand in a field of the type.
 func fits(t valueType, v fields.Value) bool {
-	plain, ok := v.Plain()
-	plain = fields.Trim(plain)
-	if !ok {
-		return false
-	}
+	plain := fields.Trim(scalar(v))
 	switch t {
 	case integer, date:
 		return len(plain) > 0 && len(wholePart(plain)) == len(plain)
@@ -150,17 +146,21 @@ func leadingDigits(s []byte) (n int, rest []byte) {
 	return n, s[n:]
 }
 
-// wholePart is s, or s without its zero decimals, if it is an integer that
-// fits into 64 bits for certain, and nil if not.
+// wholePart is s, or s without its zero decimals, if it is an integer of 64 bits, and nil if not.
 func wholePart(s []byte) []byte {
-	const always = 18 // digits
+	const always = 18 // digits that fit for certain
 	sign := 0
 	if len(s) > 0 && s[0] == '-' {
 		sign = 1
 	}
 	n, rest := leadingDigits(s[sign:])
-	if n == 0 || n > always {
+	if n == 0 {
 		return nil
+	}
+	if n > always {
+		if _, err := strconv.ParseInt(string(s[:sign+n]), 10, 64); err != nil {
+			return nil
+		}
 	}
 	if len(rest) > 0 {
 		if rest[0] != '.' || len(rest) == 1 || strings.Trim(string(rest[1:]), "0") != "" {

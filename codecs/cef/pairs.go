@@ -209,8 +209,7 @@ func (c *Codec) decimal(dst []byte, key string, v fields.Value, labelled string)
 	if v == nil {
 		return dst
 	}
-	text, ok := v.Plain()
-	if ok = ok && isDecimal(fields.Trim(text)); !ok {
+	if !isDecimal(fields.Trim(scalar(v))) {
 		c.repairs.Add(fields.NotNumber)
 		return dst
 	}
@@ -223,11 +222,20 @@ func (c *Codec) number(dst []byte, s *slot, v fields.Value) []byte {
 		return dst
 	}
 	n := len(dst)
-	if text, ok := v.Plain(); ok {
-		if i := wholePart(fields.Trim(text)); i != nil {
-			return label(c.pair(dst, s.integer, i, 0), n, s.integerLabel)
-		}
+	if i := wholePart(fields.Trim(scalar(v))); i != nil {
+		return label(c.pair(dst, s.integer, i, 0), n, s.integerLabel)
 	}
 	c.repairs.Add(fields.NumberMoved)
 	return c.value(dst, s.text, v, maxCustom, s.textLabel)
+}
+
+// scalar is the text of v, or nil if v is an array or an object.
+func scalar(v fields.Value) []byte {
+	if text, ok := v.Plain(); ok {
+		return text
+	}
+	if v[0] != '"' {
+		return nil
+	}
+	return v.AppendText(nil) // digits written as escapes: nobody does that often
 }

@@ -38,6 +38,9 @@ func TestNumbersGoWhereTheyFit(t *testing.T) {
 		{`{"total_score":75.5}`, `msg=total_score\=75.5 cs2=75.5 cs2Label=riskScore`},
 		{`{"previous_score":7e1}`, `msg=previous_score\=7e1 cs3=7e1 cs3Label=previousRiskScore`},
 		{`{"score_change":-30}`, `msg=score_change\=-30 cn3=-30 cn3Label=riskScoreChange`},
+		{`{"score_change":"\u0020-\u0033\u0030"}`, `msg=score_change\= -30 cn3=-30 cn3Label=riskScoreChange`},
+		{`{"score_change":-9223372036854775808}`, `msg=score_change\=-9223372036854775808 cn3=-9223372036854775808 cn3Label=riskScoreChange`},
+		{`{"score_change":9223372036854775808}`, `msg=score_change\=9223372036854775808 cs4=9223372036854775808 cs4Label=riskScoreChange`},
 		{`{"score_change":12345678901234567890}`, `msg=score_change\=12345678901234567890 cs4=12345678901234567890 cs4Label=riskScoreChange`},
 		{`{"total_score":"a=b"}`, `msg=total_score\=a\=b cs2=a\=b cs2Label=riskScore`},
 		{`{"total_score":null,"level":""}`, `msg=Risk assessment`},
@@ -55,6 +58,10 @@ func TestNumbersGoWhereTheyFit(t *testing.T) {
 	e := &agent.Event{Type: []byte("anomaly"), Body: []byte(`{"anomaly":{"score":"high","confidence":[1]}}`)}
 	if got := encode(t, c, e); strings.Contains(got, "cfp") || r.Count(fields.NotNumber) != 2 {
 		t.Errorf("%s, %d values counted", got, r.Count(fields.NotNumber))
+	}
+	e.Body = []byte(`{"anomaly":{"score":"\u0038\u0035.5"}}`)
+	if got := encode(t, c, e); !strings.Contains(got, " cfp1=85.5 cfp1Label=anomalyScore") {
+		t.Errorf("digits that are written as escapes: %s", got)
 	}
 }
 
@@ -171,9 +178,10 @@ func TestExtensions(t *testing.T) {
 		`{}`: "",
 		`{"a":{"b":["x","y=1"]},"ip":"10.0.0.1","ip6":"fe80::1","port":443,"mac":"00:0D:60:af:1b:61","end":1761739200000,"planet":true,"actor":"` + strings.Repeat("a", 50) + `"}`: ` cs6=x; y\=1 cs6Label=my \= label src=10.0.0.1 c6a1=fe80::1 c6a1Label=v6 spt=443 smac=00:0D:60:af:1b:61 end=1761739200000 zerotrustPlanet=true threatActor=` + strings.Repeat("a", 40),
 		`{"a":{"b":null},"ip":"host","ip6":"10.0.0.1","port":44.5,"mac":"000D60af1b61","end":"2025-10-29T12:00:00Z","planet":"  "}`:                                                "",
-		`{"port":65536}`:   "",
-		`{"port":-1}`:      "",
-		`{"port":"65535"}`: " spt=65535",
+		`{"ip":"\u0031\u0030.0.0.1"}`: " src=10.0.0.1",
+		`{"port":65536}`:              "",
+		`{"port":-1}`:                 "",
+		`{"port":"65535"}`:            " spt=65535",
 		`{"a":"text","ip":"fe80::1","ip6":"fe80::1%eth0","port":[],"end":{}}`: "",
 	} {
 		e := &agent.Event{Type: []byte("alert"), Body: []byte(body)}
