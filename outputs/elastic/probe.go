@@ -68,7 +68,7 @@ func (p *probe) auth(ctx context.Context) (product string, err error) {
 	switch resp.Status {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
-		return "", p.step("auth", "the credentials are refused", resp.Answer(), fixCredentials)
+		return "", p.step("auth", "the credentials are refused", agent.Blocked(resp.Answer()), fixCredentials)
 	case http.StatusForbidden:
 		return "", p.step("auth", "accepted; the user may not ask for the version", nil, "")
 	default:
@@ -117,7 +117,7 @@ func (p *probe) permission(ctx context.Context, product string) error {
 			if *answer.All {
 				return p.step("permission", "may write "+target, nil, "")
 			}
-			return p.step("permission", "may not write "+target, fmt.Errorf("the privilege %s on %s is missing", privilege, target), fixPermission)
+			return p.step("permission", "may not write "+target, agent.Blocked(fmt.Errorf("the privilege %s on %s is missing", privilege, target)), fixPermission)
 		}
 	}
 	resp, err := p.o.client.Do(ctx, &httpx.Request{Path: bulkPath, Endpoint: p.ep})
@@ -127,9 +127,9 @@ func (p *probe) permission(ctx context.Context, product string) error {
 	defer resp.Release()
 	switch resp.Status {
 	case http.StatusUnauthorized:
-		return p.step("permission", "the credentials are refused", resp.Answer(), fixCredentials)
+		return p.step("permission", "the credentials are refused", agent.Blocked(resp.Answer()), fixCredentials)
 	case http.StatusForbidden:
-		return p.step("permission", "bulk requests are not allowed", resp.Answer(), fixPermission)
+		return p.step("permission", "bulk requests are not allowed", agent.Blocked(resp.Answer()), fixPermission)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return p.step("permission", "there is no bulk interface", resp.Answer(), "check the path of the endpoint")
 	}

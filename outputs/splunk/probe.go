@@ -64,11 +64,11 @@ func (o *Output) probe(ctx context.Context, ep *httpx.Endpoint, report func(agen
 	case auth.Status == http.StatusBadRequest && code != nil && *code == 5, auth.Status == http.StatusOK:
 		_ = step("auth", "the token is accepted", nil, "")
 	case code != nil && *code == 1:
-		return step("auth", "the token is disabled", auth.Answer(), "enable the token in Splunk: Settings, Data inputs, HTTP Event Collector")
+		return step("auth", "the token is disabled", agent.Blocked(auth.Answer()), "enable the token in Splunk: Settings, Data inputs, HTTP Event Collector")
 	case code != nil && (*code == 10 || *code == 11 || *code == 28):
-		return step("auth", "the token wants a channel", auth.Answer(), "set ack: true, or switch indexer acknowledgement off for this token")
+		return step("auth", "the token wants a channel", agent.Blocked(auth.Answer()), "set ack: true, or switch indexer acknowledgement off for this token")
 	case auth.Status == http.StatusUnauthorized || auth.Status == http.StatusForbidden:
-		return step("auth", "the token is refused", auth.Answer(), "check the token: Settings, Data inputs, HTTP Event Collector")
+		return step("auth", "the token is refused", agent.Blocked(auth.Answer()), "check the token: Settings, Data inputs, HTTP Event Collector")
 	default:
 		return step("auth", "not an answer of Splunk's HTTP Event Collector", auth.Answer(),
 			"check the port (HEC listens on 8088, the web interface on 8000, management on 8089), that HEC is enabled, and that no proxy answers in its place")

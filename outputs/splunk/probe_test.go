@@ -55,6 +55,9 @@ func TestProbe(t *testing.T) {
 	f(nil, "dns tcp health clock auth!")
 	post = `{"text":"Token disabled","code":1}`
 	f(nil, "dns tcp health clock auth!")
+	if err := newOutput(t, url, nil).Probe(t.Context(), func(agent.Step) {}); !agent.IsBlocked(err) {
+		t.Errorf("err = %v, want one that waits for a person", err)
+	}
 	status["post"], post = 502, `<html>`
 	f(nil, "dns tcp health clock auth!")
 	status["health"], health = 200, "<html>"

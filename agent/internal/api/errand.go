@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/adrian207/siemd/agent/internal/delivery"
 	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
@@ -74,6 +75,9 @@ func answerOf(what string, results map[string]supervisor.Errand) errandAnswer {
 func early(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return "not finished in time; it goes on"
+	}
+	if errors.Is(err, delivery.ErrStopped) {
+		return "the connection was stopped or changed meanwhile: ask again"
 	}
 	return err.Error()
 }

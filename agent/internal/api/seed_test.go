@@ -97,7 +97,7 @@ outputs:
   file: {type: file, path: %s/out.jsonl}
 `, splunk.URL(), splunk.URL(), t.TempDir()))
 	a := r.want(200, "POST", "/connections/wrong/test", "")
-	if a.field("healthy") != false || a.field("status") == "healthy" || a.field("last_error") == nil {
+	if a.field("healthy") != false || a.field("status") != "failed" || a.field("last_error") == nil {
 		t.Errorf("test with a wrong token = %v", a)
 	}
 	if strings.Contains(string(a.body), "wrong-token") {

@@ -91,6 +91,32 @@ func TestKick(t *testing.T) {
 	})
 }
 
+// TestProbedWhileIdle: where nothing waits, the last probe is all there is to go by.
+func TestProbedWhileIdle(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.start()
+		is := func(want Status) {
+			t.Helper()
+			if h := b.runner.Health(); h.Status != want || want == Healthy && (h.Failures != 0 || h.LastError == "") {
+				t.Errorf("health = %+v, want %s", h, want)
+			}
+		}
+		b.runner.Probed(agent.Blocked(errSaid))
+		is(Unwell)
+		b.runner.Probed(nil)
+		is(Healthy)
+		within(time.Hour)
+		is(Healthy)
+		b.fake.set(outage(time.Hour, errors.New("down")))
+		b.log.put(nil, events(0, 5, "good")...)
+		within(time.Minute)
+		is(Degraded)
+		b.runner.Probed(nil) // and yet the events are not taken
+		within(time.Second)
+		is(Degraded)
+	})
+}
+
 func TestWaitFor(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
 		b.cfg.Filter.EventTypes = []string{"good", "bad", "stuck"}

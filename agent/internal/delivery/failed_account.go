@@ -51,6 +51,10 @@ func (s *FailedStore) reconcile() {
 	}
 }
 
+// settled is how many entries are of events that are not pending: after a crash
+// there may be others, until their events are delivered or refused once more.
+func (s *FailedStore) settled() int { return s.Len() - int(s.surplus.Load()) }
+
 // expire drops what is too old.
 func (s *FailedStore) expire(now time.Time) {
 	s.mu.Lock()

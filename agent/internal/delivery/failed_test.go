@@ -199,11 +199,17 @@ func TestFailedStoreNotTwice(t *testing.T) {
 	s.Close()
 	s = openStore(t, dir, c)
 	s.reconcile()
+	if s.Len() != 5 || s.settled() != 3 {
+		t.Errorf("%d entries, %d of events that do not wait; want 5 and 3", s.Len(), s.settled())
+	}
 	if err := s.Add([]Entry{newEntry(refusalOf(5), "siem", "")}); err != nil { // refused again
 		t.Fatal(err)
 	}
 	s.overtaken(func(yield func(uint64) bool) { _ = yield(6) && yield(7) }) // taken this time
 	c.Advance(8, wal.Counts{Failed: 1, Sent: 3})
+	if s.settled() != 4 {
+		t.Errorf("%d entries of events that do not wait, want 4", s.settled())
+	}
 	if got := list(t, s, FailedFilter{}); fmt.Sprint(got) != "[1 2 3 5]" {
 		t.Errorf("entries = %v", got)
 	}

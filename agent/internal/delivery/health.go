@@ -52,7 +52,8 @@ const (
 	seenRefused                 // events were refused: the target answers, and something is wrong
 	seenFailure                 // no answer, or one that says nothing about the events
 	seenBlocked                 // nothing will be taken until a person acts
-	seenAlive                   // a probe went well; no events were sent
+	seenAlive                   // a probe went well; no events were sent, and some wait
+	seenIdle                    // a probe went well, and nothing waits that could still fail
 )
 
 // fault remembers what went wrong.
@@ -81,6 +82,9 @@ func (h Health) next(o observation, now time.Time) Health {
 		if h.Status == Unknown {
 			to = Healthy
 		}
+	case seenIdle:
+		to = Healthy
+		h.Failing, h.Failures, h.NextTry = time.Time{}, 0, time.Time{}
 	case seenRefused, seenFailure, seenBlocked:
 		h.fault(o, now)
 		h.Failures++

@@ -27,6 +27,7 @@ func TestHealth(t *testing.T) {
 		"takes in part":    {{seenPartly, 1, Degraded, 1}, {seenTime, time.Hour, Degraded, 1}, {seenTaken, 2 * time.Hour, Healthy, 2 * time.Hour}},
 		"partly ends fail": {{seenBlocked, 0, Unwell, 0}, {seenPartly, 1, Degraded, 1}},
 		"probe":            {{seenAlive, 1, Healthy, 1}, {seenFailure, 2, Degraded, 2}, {seenAlive, 3, Degraded, 2}},
+		"probe while idle": {{seenBlocked, 1, Unwell, 1}, {seenIdle, 2, Healthy, 2}, {seenTime, failedAfter + 9, Healthy, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := Health{Status: Unknown, Since: t0}

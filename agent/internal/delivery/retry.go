@@ -100,6 +100,9 @@ func (r *Runner) retryEntries(ctx context.Context, entries []Entry) (sent, faile
 	if applyErr := r.o.Failed.apply(taken, again); applyErr != nil {
 		return len(taken), len(again), fmt.Errorf("write failed store: %w", applyErr)
 	}
+	if err == nil && len(taken)+len(again) < len(entries) {
+		err = ErrStopped // the runner ended and gave the rest back
+	}
 	return len(taken), len(again), err
 }
 

@@ -61,6 +61,37 @@ func TestRetryFailed(t *testing.T) {
 	})
 }
 
+// TestRetryIsCut: a retry says so if the runner ends before it.
+func TestRetryIsCut(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.fake.set(typed("bad", agent.Permanent(errSaid)))
+		b.log.put(nil, events(0, 5, "bad")...)
+		b.start()
+		within(10 * time.Second)
+		b.counts(wal.Counts{Failed: 5})
+		b.fake.set(nil)
+		b.fake.slow(time.Hour)
+		type result struct {
+			sent, failed int
+			err          error
+		}
+		done := make(chan result, 1)
+		go func() {
+			var r result
+			r.sent, r.failed, r.err = b.runner.RetryFailed(context.Background(), FailedFilter{})
+			done <- r
+		}()
+		within(time.Second)
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+		if r := <-done; r.sent != 0 || r.failed != 0 || !errors.Is(r.err, ErrStopped) {
+			t.Errorf("RetryFailed = %+v", r)
+		}
+		b.counts(wal.Counts{Failed: 5})
+	})
+}
+
 // TestRetryOfManyBadOnes does not trip the guard: they are known to be bad.
 func TestRetryOfManyBadOnes(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {

@@ -14,9 +14,13 @@ func (r *Runner) Health() Health {
 }
 
 // Probed folds the result of a probe into health. After one that went well
-// what is held back is tried at once.
+// what is held back is tried at once, and what comes of that says more; if there
+// is nothing, the probe is all there is to go by.
 func (r *Runner) Probed(err error) {
 	o := observation{kind: seenAlive}
+	if r.Pending() == 0 {
+		o.kind = seenIdle
+	}
 	if err != nil {
 		o = observation{kind: seenFailure, cause: err}
 		if agent.IsBlocked(err) {
@@ -32,7 +36,7 @@ func (r *Runner) Probed(err error) {
 // Stats are an output's figures at one moment.
 type Stats struct {
 	Ledger
-	FailedNow   int           // in the failed store
+	FailedNow   int           // in the failed store, without those that are pending again after a crash
 	OldestAge   time.Duration // of the oldest pending event that was read; 0 if none
 	InFlight    int           // requests
 	Concurrency int           // requests allowed in flight now
@@ -44,7 +48,7 @@ type Stats struct {
 
 // Stats may be asked at any time, also before and after Run.
 func (r *Runner) Stats() Stats {
-	s := Stats{Ledger: r.Ledger(), FailedNow: r.o.Failed.Len(), OldestAge: r.oldestAge(time.Now()), BytesHeld: r.budget.held()}
+	s := Stats{Ledger: r.Ledger(), FailedNow: r.o.Failed.settled(), OldestAge: r.oldestAge(time.Now()), BytesHeld: r.budget.held()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.InFlight, s.Concurrency = r.busy, r.width
