@@ -22,6 +22,8 @@ type Options struct {
 	Failed *FailedStore
 	Env    agent.Env
 
+	LastSuccess time.Time // of the runners before; zero: none
+
 	Endpoint string        // for failed events whose error names none
 	MaxBytes int64         // of blocks and encoded events held; 0: 8 MiB
 	Grace    time.Duration // for requests in flight when Run's context ends; 0: 5 s
@@ -116,7 +118,7 @@ func New(o Options) *Runner {
 		limit:   newLimiter(o.Config.Concurrency),
 		pace:    newPace(o.Config),
 		asked:   map[uint64][]chan Outcome{},
-		health:  Health{Status: Unknown, Since: time.Now()},
+		health:  Health{Status: Unknown, Since: time.Now(), LastSuccess: o.LastSuccess},
 	}
 	r.encoder, _ = o.Output.(agent.Encoder)
 	r.spare = make(chan *span, r.windowSize()+4)

@@ -62,7 +62,7 @@ func connection(oc *config.Output, o *output, cursor wal.CursorInfo) Connection 
 	if o == nil {
 		return Connection{
 			Config: oc, Counts: cursor.Counts, Failed: cursor.Counts.Failed, Pending: cursor.Pending,
-			Health: delivery.Health{Status: delivery.Unknown},
+			Health: delivery.Health{Status: delivery.Unknown, LastSuccess: cursor.LastSent},
 		}
 	}
 	r := o.runner.Load()

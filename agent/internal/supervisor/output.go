@@ -84,7 +84,7 @@ func (o *output) newRunner(a *Agent) {
 	o.runner.Store(delivery.New(delivery.Options{
 		Name: o.cfg.Name, Config: o.cfg.Common, Output: withSeverities(o.out, o.cfg.Managed),
 		Cursor: o.cursor, Source: source{a.wal, o.cursor},
-		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config), Grace: o.grace,
+		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config), Grace: o.grace, LastSuccess: o.cursor.LastSent(),
 	}))
 }
 

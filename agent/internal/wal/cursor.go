@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Counts says what became of the events that a cursor has passed. Foreign are
@@ -47,7 +48,8 @@ type Cursor struct {
 	ahead  uint64 // events between seq and the durable head that are for others
 	active bool
 
-	skipped []Span // events for others between told and seq
+	lastSent time.Time // when it was last told of events that were sent; zero: never
+	skipped  []Span    // events for others between told and seq
 }
 
 // Cursor is the cursor of that name. If there is none, it is made at the head
@@ -138,6 +140,9 @@ func (c *Cursor) Advance(seq uint64, delta Counts) {
 		delta = c.overtakenLocked(min(seq, c.seq), delta)
 	}
 	c.counts.add(delta)
+	if delta.Sent > 0 {
+		c.lastSent = l.opts.Now().UTC()
+	}
 	c.ahead -= min(delta.Foreign, c.ahead)
 	c.told = max(c.told, seq)
 	if seq > c.seq {
@@ -152,6 +157,14 @@ func (c *Cursor) Advance(seq uint64, delta Counts) {
 	}
 }
 
+// LastSent is when Advance or Adjust last told of events that were sent, also
+// before a restart; zero if that never was.
+func (c *Cursor) LastSent() time.Time {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.lastSent
+}
+
 // Adjust moves events between counts. A count does not go below zero.
 func (c *Cursor) Adjust(d Change) {
 	l := c.log
@@ -163,6 +176,9 @@ func (c *Cursor) Adjust(d Change) {
 		} else {
 			*n += uint64(d)
 		}
+	}
+	if d.Sent > 0 {
+		c.lastSent = l.opts.Now().UTC()
 	}
 	f(&c.counts.Sent, d.Sent)
 	f(&c.counts.Failed, d.Failed)
@@ -188,6 +204,8 @@ type CursorInfo struct {
 	Pending uint64 `json:"pending"` // events ahead that are not for others
 	Counts  Counts `json:"counts"`
 	Active  bool   `json:"active"` // false: an orphan
+
+	LastSent time.Time `json:"last_sent,omitzero"`
 }
 
 // Cursors lists all cursors by name.
@@ -199,7 +217,7 @@ func (l *Log) Cursors() []CursorInfo {
 		c := l.cursors[name]
 		list = append(list, CursorInfo{
 			Name: name, Seq: c.seq, Start: c.start, Saved: l.saved.cursors[name],
-			Pending: l.durable.seq - c.seq - c.ahead, Counts: c.counts, Active: c.active,
+			Pending: l.durable.seq - c.seq - c.ahead, Counts: c.counts, Active: c.active, LastSent: c.lastSent,
 		})
 	}
 	return list

@@ -31,6 +31,10 @@ func TestCursors(t *testing.T) {
 		t.Fatalf("cursors: %+v", list)
 	}
 	want := CursorInfo{Name: "oldest", Seq: 5, Start: 1, Saved: 5, Pending: 6, Counts: Counts{Sent: 3, Filtered: 1}}
+	if sent := list[1].LastSent; sent.IsZero() || !list[0].LastSent.IsZero() || !l.Cursor("oldest", false).LastSent().Equal(sent) {
+		t.Errorf("last sent %s and %s", sent, list[0].LastSent)
+	}
+	want.LastSent = list[1].LastSent
 	if list[1].Saved = 5; list[1] != want {
 		t.Errorf("got %+v, want %+v", list[1], want)
 	}

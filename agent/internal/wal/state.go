@@ -58,6 +58,8 @@ type cursorState struct {
 	Seq    uint64 `json:"seq"`
 	Ahead  uint64 `json:"foreign_ahead,omitempty"`
 	Counts Counts `json:"counts"`
+
+	LastSent time.Time `json:"last_sent,omitzero"`
 }
 
 // saved is what truncation may rely on: it holds in both generations.
@@ -144,7 +146,7 @@ func (l *Log) adopt(st *state, lost bool) {
 	l.durable.seq = max(l.durable.seq, st.NextSeq)
 	for name, c := range st.Cursors {
 		l.durable.seq = max(l.durable.seq, c.Seq)
-		l.cursors[name] = &Cursor{log: l, name: name, start: c.Start, seq: c.Seq, told: c.Seq, counts: c.Counts, ahead: c.Ahead}
+		l.cursors[name] = &Cursor{log: l, name: name, start: c.Start, seq: c.Seq, told: c.Seq, counts: c.Counts, ahead: c.Ahead, lastSent: c.LastSent}
 	}
 	maps.Copy(l.marks, st.Marks)
 	l.writtenOff = st.Lost
@@ -159,7 +161,7 @@ func (l *Log) snapshotLocked() *state {
 		Cursors: make(map[string]cursorState, len(l.cursors)), Marks: maps.Clone(l.marks),
 	}
 	for name, c := range l.cursors {
-		st.Cursors[name] = cursorState{Start: c.start, Seq: c.seq, Ahead: c.ahead, Counts: c.counts}
+		st.Cursors[name] = cursorState{Start: c.start, Seq: c.seq, Ahead: c.ahead, Counts: c.counts, LastSent: c.lastSent}
 	}
 	return st
 }
