@@ -122,6 +122,9 @@ func printStatus(w io.Writer, st supervisor.Status, rate rates, now time.Time) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", o.Name, o.Type, rate.output(o), o.Sent, o.Pending, o.Failed, o.Filtered, o.Expired, lag(o.LagSeconds), o.Health, last)
 	}
 	_ = t.Flush() // w's errors are seen by whoever owns it
+	for _, c := range st.Disabled {
+		fmt.Fprintf(w, "\n%s is disabled: %d events wait until it is enabled, beside %d failed ones\n", c.Name, c.Pending, c.Counts.Failed)
+	}
 	for _, c := range st.Orphans {
 		fmt.Fprintf(w, "\norphan %s: %d events wait for an output that is gone, beside %d failed ones; it goes on when it comes back, 'siemd purge %s' ends it\n", c.Name, c.Pending, c.Counts.Failed, c.Name)
 	}

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 // Further are the conf.d/*.yaml beside the config file at path, in the order in
@@ -20,6 +24,26 @@ func Further(path string) ([]string, error) {
 }
 
 func confDir(path string) string { return filepath.Join(filepath.Dir(path), "conf.d") }
+
+// Problem is a mistake at a top-level key that shows only beside what runs.
+func (c *Config) Problem(key, hint, format string, args ...any) agent.Problem {
+	at := agent.Problems{File: c.Files[0]}
+	place, lines := &yaml.Node{Line: 1, Column: 1}, []string(nil)
+	for _, file := range c.Files {
+		var l loader
+		root := l.parseData(&agent.Problems{}, c.texts[file])
+		if root == nil {
+			continue
+		}
+		if n := valueOf(root, key); n != nil {
+			at.File, place, lines = file, n, l.lines
+			break
+		}
+	}
+	at.Add(place, hint, format, args...)
+	newSource(&at, lines).show()
+	return at.List[0]
+}
 
 // list gives the paths of what in dir has a name that ends in suffix, in order.
 // As for a shell, names that begin with a dot are not among them: editors keep

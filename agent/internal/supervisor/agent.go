@@ -228,7 +228,12 @@ func (a *Agent) Generation() int {
 }
 
 // Ready is nil while intake is open and durable.
-func (a *Agent) Ready() error { return a.wal.Ready() }
+func (a *Agent) Ready() error {
+	if a.stopping() {
+		return ErrStopping
+	}
+	return a.wal.Ready()
+}
 
 // env is what the named component gets.
 func (a *Agent) env(cfg *config.Config, kind, name string) agent.Env {

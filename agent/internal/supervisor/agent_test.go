@@ -168,6 +168,12 @@ func TestAReloadIsWholeOrNothing(t *testing.T) {
 	if _, err = r.Reload(Actor{Name: "test"}); !errors.As(err, &mistakes) || len(mistakes.Problems) != 1 {
 		t.Fatalf("Reload = %v", err)
 	}
+	if err := os.WriteFile(r.conf, fmt.Appendf(nil, "# moved\ndata_dir: %s\n", t.TempDir()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = r.Reload(Actor{Name: "test"}); !errors.As(err, &mistakes) || !strings.HasPrefix(mistakes.Problems[0].Message, "data_dir cannot change") || mistakes.Problems[0].Line != 2 {
+		t.Fatalf("Reload with another data_dir = %v, %+v", err, mistakes)
+	}
 	st := r.Status()
 	if st.Generation != 1 || len(st.Outputs) != 1 || len(st.Inputs) != 0 || len(st.Orphans) != 0 {
 		t.Errorf("after refused reloads: %+v", st)
@@ -178,7 +184,7 @@ func TestAReloadIsWholeOrNothing(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(r.dir, "state", "failed", "*")); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
-	for _, line := range []string{`siemd_config_reloads_total{result="refused"} 2`, "siemd_config_last_reload_success 0", `siemd_config_reloads_total{result="applied"} 0`} {
+	for _, line := range []string{`siemd_config_reloads_total{result="refused"} 3`, "siemd_config_last_reload_success 0", `siemd_config_reloads_total{result="applied"} 0`} {
 		if !strings.Contains(r.metrics(), line+"\n") {
 			t.Errorf("no metric %s", line)
 		}
@@ -298,7 +304,30 @@ func TestWhatRunsIsToldFromWhatDoesNot(t *testing.T) {
 	if c, _ := r.Connection("off"); c.Running || c.Health.Status != delivery.Unknown {
 		t.Errorf("Connection = %+v", c)
 	}
+	if st := r.Status(); len(st.Disabled) != 0 || len(st.Orphans) != 0 {
+		t.Errorf("without a place in the log: %+v, %+v", st.Disabled, st.Orphans)
+	}
+	r.write(fmt.Sprintf("outputs: {es: {type: elastic, endpoint: %q, enabled: false}}\n", es.URL()))
+	if _, err := r.Reload(Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.Status(); len(st.Disabled) != 1 || st.Disabled[0].Name != "es" || len(st.Orphans) != 0 {
+		t.Errorf("disabled: %+v, gone: %+v", st.Disabled, st.Orphans)
+	}
+	r.write("outputs: {}\n")
+	if _, err := r.Reload(Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.Status(); len(st.Disabled) != 0 || len(st.Orphans) != 1 {
+		t.Errorf("disabled: %+v, gone: %+v", st.Disabled, st.Orphans)
+	}
+	if err := r.Ready(); err != nil {
+		t.Errorf("Ready = %v", err)
+	}
 	r.stop()
+	if err := r.Ready(); !errors.Is(err, ErrStopping) {
+		t.Errorf("Ready after the end = %v", err)
+	}
 	if _, err := r.Reload(Actor{}); !errors.Is(err, ErrStopping) {
 		t.Errorf("Reload after the end = %v", err)
 	}

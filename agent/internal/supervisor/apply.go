@@ -2,8 +2,8 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/internal/config"
 )
 
@@ -25,7 +25,8 @@ func (a *Agent) apply(cfg *config.Config, commit func(Plan) error) (Plan, error)
 	a.mu.Unlock()
 	plan := Diff(old, cfg)
 	if old != nil && old.DataDir != cfg.DataDir {
-		return plan, fmt.Errorf("data_dir cannot change while the agent runs: it is %s", old.DataDir)
+		return plan, &ConfigError{[]agent.Problem{cfg.Problem("data_dir",
+			"restart siemd for another data_dir: what waits in the old one stays there", "data_dir cannot change while the agent runs: it is %s", old.DataDir)}}
 	}
 	if a.stopping() {
 		return plan, ErrStopping

@@ -28,7 +28,8 @@ type Status struct {
 	Refused    intake.RefusedStats `json:"refused"` // the store of lines that are no events
 	Inputs     []InputStatus       `json:"inputs"`
 	Outputs    []OutputStatus      `json:"outputs"`
-	Orphans    []wal.CursorInfo    `json:"orphans,omitempty"` // cursors of outputs that are gone
+	Orphans    []wal.CursorInfo    `json:"orphans,omitempty"`  // cursors of outputs that are gone
+	Disabled   []wal.CursorInfo    `json:"disabled,omitempty"` // and of those that are in the config and do not run
 }
 
 // InputStatus is one input.
@@ -72,7 +73,8 @@ type OutputStatus struct {
 func (a *Agent) Status() Status {
 	a.mu.Lock()
 	outs := values(a.outputs)
-	st := Status{Version: a.version, Started: a.started, Generation: a.generation, ConfigHash: a.cfg.Hash, Ready: "ok"}
+	cfg := a.cfg
+	st := Status{Version: a.version, Started: a.started, Generation: a.generation, ConfigHash: cfg.Hash, Ready: "ok"}
 	a.mu.Unlock()
 	if err := a.Ready(); err != nil {
 		st.Ready = err.Error()
@@ -88,7 +90,11 @@ func (a *Agent) Status() Status {
 	}
 	slices.SortFunc(st.Outputs, func(x, y OutputStatus) int { return cmp.Compare(x.Name, y.Name) })
 	for _, c := range a.wal.Cursors() {
-		if !c.Active && !isTap(c.Name) {
+		switch {
+		case c.Active || isTap(c.Name):
+		case cfg.Outputs[c.Name] != nil:
+			st.Disabled = append(st.Disabled, c)
+		default:
 			st.Orphans = append(st.Orphans, c)
 		}
 	}
