@@ -104,6 +104,16 @@ func (s *Server) updateConnection(c *call) error {
 	if err != nil {
 		return err
 	}
+	// One after the other: each builds on what the one before has left, and
+	// If-Match is held to that.
+	s.editing.Lock()
+	defer s.editing.Unlock()
+	if conn, err = s.connection(c); err != nil {
+		return err
+	}
+	if err := mayChange(c, conn.Config); err != nil {
+		return err
+	}
 	before := fieldsOf(conn.Config)
 	w, err := parseWish(data, before, true)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/adrian207/siemd/agent/plugintest"
@@ -61,6 +62,9 @@ func TestConnectionsComeChangeAndGo(t *testing.T) {
 	r.want(412, "PUT", "/connections/"+id, `{"name":"lost update"}`, "If-Match", tag)
 	r.want(200, "PUT", "/connections/"+id, `{"name":"New","batch_size":7,"options":{"batch":{"max_bytes":"64KiB"},"fields":{"site":"b"}}}`, "If-Match", again.header.Get("ETag"))
 	a = r.want(200, "GET", "/connections/"+id, "")
+	if a.field("total_events_sent") != 1.0 || a.field("last_successful_export") == nil {
+		t.Errorf("the change forgot what was sent: %v", a)
+	}
 	if a.field("name") != "New" || a.field("batch_size") != 7.0 || a.field("options.batch.max_bytes") != "64KiB" || a.field("options.fields.site") != "b" {
 		t.Errorf("changed: %v", a)
 	}
@@ -73,6 +77,9 @@ func TestConnectionsComeChangeAndGo(t *testing.T) {
 	r.stop()
 	assertNoSecret(t, r)
 	r.start()
+	if a = r.want(200, "GET", "/connections/"+id, ""); a.field("total_events_sent") != 2.0 || a.field("last_successful_export") == nil {
+		t.Errorf("the start forgot what was sent: %v", a)
+	}
 	x = r.want(200, "POST", "/export", `{"event_type":"alert","event_source":"s","event_data":{"event_id":"three","severity":"high"}}`)
 	if x.field("results."+id) != true || splunk.Seen("three") != 1 {
 		t.Errorf("after a restart: %v", x)
@@ -119,6 +126,40 @@ func assertNoSecret(t *testing.T, r *rig) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestChangesAtOnce: each change builds on the one before, and If-Match lets one through.
+func TestChangesAtOnce(t *testing.T) {
+	r := newRig(t, "inputs: {}\n")
+	a := r.want(201, "POST", "/connections", `{"name":"n","siem_type":"splunk","endpoint":"siem.example.com","auth_type":"token","auth_token":"t","enabled_event_types":["alert"]}`)
+	path := "/connections/" + a.field("connection_id").(string)
+	tag := a.header.Get("ETag")
+	all := func(header ...string) map[int]int {
+		t.Helper()
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		n := map[int]int{}
+		for _, body := range []string{`{"name":"other"}`, `{"batch_size":7}`, `{"min_severity":"high"}`, `{"max_retries":5}`, `{"index_name":"main"}`, `{"batch_interval_seconds":3}`} {
+			wg.Go(func() {
+				a := r.call("PUT", path, body, header...)
+				mu.Lock()
+				defer mu.Unlock()
+				n[a.status]++
+			})
+		}
+		wg.Wait()
+		return n
+	}
+	if got := all("If-Match", tag); got[200] != 1 || got[412] != 5 {
+		t.Errorf("with one ETag: %v", got)
+	}
+	if got := all(); got[200] != 6 {
+		t.Errorf("without one: %v", got)
+	}
+	a = r.want(200, "GET", path, "")
+	if got := fmt.Sprintln(a.field("name"), a.field("batch_size"), a.field("min_severity"), a.field("max_retries"), a.field("index_name"), a.field("batch_interval_seconds")); got != "other 7 high 5 main 3\n" {
+		t.Errorf("in the end: %s", got)
 	}
 }
 

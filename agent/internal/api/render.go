@@ -247,9 +247,10 @@ func (d *draft) numbers() {
 	d.set("batch.max_events", f.BatchSize)
 	d.set("batch.max_wait", seconds("batch_interval_seconds", f.BatchInterval))
 	d.set("retry.max_attempts", f.MaxRetries)
-	d.set("retry.initial", seconds("retry_delay_seconds", f.RetryDelay))
+	delay := seconds("retry_delay_seconds", f.RetryDelay)
+	d.set("retry.initial", delay)
 	if _, ok := d.keys["retry"].(map[string]any)["max"]; !ok && f.RetryDelay > 60 {
-		d.set("retry.max", seconds("retry_delay_seconds", f.RetryDelay))
+		d.set("retry.max", delay)
 	}
 	for _, from := range slices.Sorted(maps.Keys(f.SeverityMapping)) {
 		_, okA := agent.ParseSeverity([]byte(from))

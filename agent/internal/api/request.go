@@ -96,7 +96,7 @@ func jsonMistake(err error) *problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &wrongType):
-		return wrong("/"+strings.ReplaceAll(wrongType.Field, ".", "/"), "", "a %s does not fit here: want %s", wrongType.Value, goKind(wrongType.Type.Kind().String()))
+		return wrong("/"+strings.ReplaceAll(wrongType.Field, ".", "/"), "", "%s does not fit here: want %s", given(wrongType.Value), goKind(wrongType.Type.Kind().String()))
 	case errors.As(err, &syntax):
 		return fail(http.StatusBadRequest, "the body is not valid JSON", "%s, at byte %d", syntax, syntax.Offset)
 	}
@@ -105,6 +105,17 @@ func jsonMistake(err error) *problem {
 		return wrong("/"+escapePointer(name), "", "unknown field %s", key)
 	}
 	return fail(http.StatusBadRequest, "the body is not valid JSON", "%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// given is what encoding/json calls a value that it found, with its article.
+func given(value string) string {
+	switch {
+	case value == "array" || value == "object":
+		return "an " + value
+	case strings.HasPrefix(value, "number "):
+		return "the " + value
+	}
+	return "a " + value
 }
 
 // goKind says in JSON's words what Go calls otherwise.
@@ -118,8 +129,10 @@ func goKind(kind string) string {
 		return "true or false"
 	case "string":
 		return "a string"
+	case "float64":
+		return "a number"
 	}
-	return "a number"
+	return "a whole number"
 }
 
 func escapePointer(name string) string {

@@ -35,6 +35,7 @@ type Server struct {
 	failures  failures          // wrong tokens, by address
 	overreach failures          // requests beyond a scope, by caller
 	keys      *idempotency.Keys // of exports
+	editing   sync.Mutex        // held while a connection is changed by its fields
 	taps      atomic.Int64      // that watch now
 	history   history.Recorder
 	now       func() time.Time
