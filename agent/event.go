@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // An Event is one JSON object on its way from the log to a SIEM. Its byte
@@ -10,7 +11,7 @@ import (
 // was given the event returns, and nobody may write to them.
 type Event struct {
 	Seq      uint64 // place in the log, from 1; 0 before it is stored
-	Time     int64  // when it happened, UTC nanoseconds since 1970
+	Time     int64  // when it happened, UTC nanoseconds since 1970; see When
 	Received int64  // when siemd took it, UTC nanoseconds since 1970
 	Severity Severity
 	ID       []byte // the sender's or a derived one; the same on every retry; never empty
@@ -19,6 +20,16 @@ type Event struct {
 	Input    string // the name of the input that took it
 	Body     []byte // one JSON object on one line, as the sender wrote it
 	Wire     []byte // what the output's Encode made of it; nil if the output is no Encoder
+}
+
+// When is the moment that an event's Time stands for. Nanoseconds do not fit
+// into 64 bits from the year 2262 on: such a time is the milliseconds since
+// 1970 as a negative number, up to the year 9999. There are none before 1970.
+func When(t int64) time.Time {
+	if t < 0 {
+		return time.UnixMilli(-t).UTC()
+	}
+	return time.Unix(0, t).UTC()
 }
 
 // A Batch is what an input hands over in one go. All slices may be reused as

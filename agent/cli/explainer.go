@@ -174,7 +174,7 @@ func (x *explainer) explain(in *config.Input, line []byte, received time.Time) e
 	e.Seq = 1
 	ex.Event = &explainedEvent{
 		ID: string(e.ID), Type: string(e.Type), Source: string(e.Source), Severity: e.Severity,
-		Time: time.Unix(0, e.Time).UTC(), Body: string(e.Body),
+		Time: agent.When(e.Time), Body: string(e.Body),
 	}
 	for _, o := range x.outputs {
 		ex.Connections = append(ex.Connections, o.decide(&e))

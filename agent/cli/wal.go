@@ -239,7 +239,7 @@ func (w *walCommand) dumpEvent(out *bufio.Writer, e *agent.Event) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(dumped{
-		Seq: e.Seq, Received: time.Unix(0, e.Received).UTC(), Time: time.Unix(0, e.Time).UTC(), ID: string(e.ID), Type: string(e.Type),
+		Seq: e.Seq, Received: time.Unix(0, e.Received).UTC(), Time: agent.When(e.Time), ID: string(e.ID), Type: string(e.Type),
 		Severity: e.Severity, Input: e.Input, Event: e.Body,
 	})
 }

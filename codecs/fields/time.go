@@ -8,8 +8,8 @@ const (
 	daySec = 86400
 )
 
-// Times are UTC nanoseconds since 1970, always cut, never rounded. The log
-// holds none before 1970; a negative one counts as 1970.
+// Times are those of events (agent.When): UTC nanoseconds since 1970, or
+// milliseconds as a negative number. They are always cut, never rounded.
 
 // SizeISO is the size of the times that AppendISO and PutISO write.
 const SizeISO = len("2025-10-29T12:00:00.000Z")
@@ -79,8 +79,8 @@ func AppendSeconds(dst []byte, ns int64) []byte {
 	return append(dst, text[:]...)
 }
 
-// hasTenDigits reports whether a second has as many as those from 2001 on to the end of what nanoseconds can count.
-func hasTenDigits(sec int64) bool { return sec >= 1e9 }
+// hasTenDigits reports whether a second has as many as those from 2001 to 2286.
+func hasTenDigits(sec int64) bool { return uint64(sec-1e9) < 9e9 }
 
 func putTenDigits(dst *[10]byte, sec int64) {
 	high, low := uint32(sec/1e6), uint32(sec%1e6)
@@ -130,9 +130,13 @@ var pairs = func() (all [100][2]byte) {
 // digit is the last decimal digit of n.
 func digit(n int64) byte { return byte('0' + n%10) }
 
-func split(ns int64) (sec, ms int64) {
-	ns = max(ns, 0)
-	return ns / second, ns % second / milli
+func split(t int64) (sec, ms int64) {
+	if t < 0 {
+		const last = 253402300799_999 // of the year 9999
+		t = min(-(t+1), last-1) + 1   // the smallest number has no positive one
+		return t / 1000, t % 1000
+	}
+	return t / second, t % second / milli
 }
 
 // civil is the Gregorian date of a day since 1970. It counts from March, so

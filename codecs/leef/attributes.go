@@ -45,7 +45,8 @@ func parseDelimiter(s string) (delimiter rune, name string, err error) {
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 // Milliseconds before 2001-09-09 have fewer than the 13 digits that QRadar
-// takes for a time, so earlier times are written out, with their pattern.
+// takes for a time, and some centuries later more, so such times are written
+// out, with their pattern.
 const thirteenDigits = 1_000_000_000_000 * 1_000_000
 
 // attributes appends the attributes, the first without a delimiter in front.

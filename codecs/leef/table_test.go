@@ -25,6 +25,11 @@ func TestLines(t *testing.T) {
 		},
 		{"the first of 13 digits", nil, agent.Event{Time: 1e18, Body: []byte(`{}`)}, "LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=1000000000000\tsev=1"},
 		{
+			"where nanoseconds end", nil,
+			agent.Event{Time: -253402300799_999, Body: []byte(`{}`)},
+			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|event|x09|devTime=Dec 31 9999 23:59:59.999 UTC\tdevTimeFormat=MMM dd yyyy HH:mm:ss.SSS z\tsev=1",
+		},
+		{
 			"another delimiter", func(c *Config) { c.Delimiter = "^" },
 			agent.Event{Time: now, ID: []byte("a^b\tc"), Type: []byte("x^y"), Body: []byte(`{}`)},
 			"LEEF:2.0|ZeroTrust|Mac-Compliance-System|1.0|x^y|^|devTime=1761739200000^sev=1^cat=x y^externalId=a b c",

@@ -30,7 +30,7 @@ func TestHeader(t *testing.T) {
 		{"fixed hostname", HeaderConfig{Facility: 16, App: "zerotrust", Hostname: "fixed", Host: "h"}, e, "<131>1 2025-10-09T07:08:09.999Z fixed zerotrust - alert "},
 		{"no hostname", HeaderConfig{Hostname: "-", Host: "h"}, e, "<3>1 2025-10-09T07:08:09.999Z - - - alert "},
 		{"no source", HeaderConfig{Facility: 23, App: "a", Host: "h"}, &agent.Event{}, "<190>1 1970-01-01T00:00:00.000Z h a - - "},
-		{"nothing at all", HeaderConfig{}, &agent.Event{Time: -5}, "<6>1 1970-01-01T00:00:00.000Z - - - - "},
+		{"nothing at all", HeaderConfig{}, &agent.Event{Time: -253402300799_999}, "<6>1 9999-12-31T23:59:59.999Z - - - - "},
 		{"3164, padded day", HeaderConfig{RFC: "3164", Facility: 16, App: "zerotrust", Host: "h"}, e, "<131>Oct  9 07:08:09 DEV-1 "},
 		{"3164 with a tag", HeaderConfig{RFC: "3164", Facility: 16, App: "zero trust:[1]", Tag: true}, e, "<131>Oct  9 07:08:09 DEV-1 zerotrust1: "},
 		{"3164 with a long tag", HeaderConfig{RFC: "3164", App: strings.Repeat("a", 60), Tag: true}, e, "<3>Oct  9 07:08:09 DEV-1 " + strings.Repeat("a", 32) + ": "},

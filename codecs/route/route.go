@@ -235,6 +235,7 @@ func (t *Template) fall(dst []byte) []byte {
 // that the event's would make an index nobody expects. Both are stored with
 // the event, so a retry goes to the same index.
 func (t *Template) when(e *agent.Event) int64 {
+	// A time beyond what nanoseconds count is negative, and so too far from it as well.
 	if e.Received != 0 && (e.Time < e.Received-oldest || e.Time > e.Received+newest) {
 		t.repairs.Add(fields.DateClamped)
 		return e.Received

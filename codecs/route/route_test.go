@@ -104,6 +104,31 @@ func TestNamesAreThoseOfTheirEvents(t *testing.T) {
 	}
 }
 
+// A date that is far from the receipt would make an index that nobody expects.
+func TestWildDatesAreThoseOfTheReceipt(t *testing.T) {
+	const now, day = 1761739200e9, 24 * 3600e9
+	for _, tt := range []struct {
+		time int64
+		want string
+	}{
+		{now - 30*day, "zt-2025.09.29"},
+		{now - 30*day - 1, "zt-2025.10.29"},
+		{now + day, "zt-2025.10.30"},
+		{now + day + 1, "zt-2025.10.29"},
+		{0, "zt-2025.10.29"},
+		{-253402300799_999, "zt-2025.10.29"}, // of the year 9999
+	} {
+		var r fields.Repairs
+		tmpl, err := Parse("zt-%Y.%m.%d", "", ElasticIndex, &r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := render(t, tmpl, &agent.Event{Time: tt.time, Received: now}); got != tt.want {
+			t.Errorf("%d: %s, want %s", tt.time, got, tt.want)
+		}
+	}
+}
+
 func TestFixed(t *testing.T) {
 	for template, want := range map[string]string{"": "", "a": "a", "a%Y": "-", "a{source}": "-"} {
 		tmpl, err := Parse(template, "", ElasticIndex, nil)

@@ -51,7 +51,7 @@ type tapped struct {
 func tappedOf(t *supervisor.Tapped) tapped {
 	e := &t.Event
 	out := tapped{
-		Seq: e.Seq, Time: time.Unix(0, e.Time).UTC(), Received: time.Unix(0, e.Received).UTC(), EventID: string(e.ID), EventType: string(e.Type),
+		Seq: e.Seq, Time: agent.When(e.Time), Received: time.Unix(0, e.Received).UTC(), EventID: string(e.ID), EventType: string(e.Type),
 		Source: string(e.Source), Severity: e.Severity.String(), Input: e.Input, Event: e.Body,
 	}
 	if !json.Valid(e.Body) {

@@ -15,14 +15,25 @@ const (
 	timeUnreadable          // unparsable or out of range
 )
 
-// lastSecond is the last whole second that 64 bits of nanoseconds can hold, in
-// the year 2262. Later times count as out of range.
-const lastSecond = math.MaxInt64/1_000_000_000 - 1
+const (
+	// lastSecond is the last whole second that 64 bits of nanoseconds can hold, in the year 2262.
+	lastSecond = math.MaxInt64/1_000_000_000 - 1
+	// lastMilli is the last millisecond of the year 9999. Later times count as out of range.
+	lastMilli = 253402300799_999
+)
 
-// parseTime gives UTC nanoseconds for the text of a timestamp: a date of
-// RFC 3339, or a number. What is finer than nanoseconds is cut, never rounded.
-// ns means something if note is below timeMissing.
-func parseTime(text []byte) (ns int64, note timeNote) {
+// far is the time of an event that nanoseconds cannot count: see agent.When.
+func far(ms uint64) (t int64, note timeNote) {
+	if ms > lastMilli {
+		return 0, timeUnreadable
+	}
+	return -int64(ms), timeExact
+}
+
+// parseTime gives the time of an event for the text of a timestamp: a date of
+// RFC 3339, or a number. What is finer than nanoseconds, or from 2262 on than
+// milliseconds, is cut, never rounded. t means something if note is below timeMissing.
+func parseTime(text []byte) (t int64, note timeNote) {
 	if len(text) == 0 {
 		return 0, timeMissing
 	}
@@ -37,7 +48,7 @@ func parseTime(text []byte) (ns int64, note timeNote) {
 
 // parseEpoch takes seconds, milli-, micro- or nanoseconds since 1970, told
 // apart by their size. It works on the decimal digits, since a float64 has too few.
-func parseEpoch(b []byte) (ns int64, note timeNote) {
+func parseEpoch(b []byte) (t int64, note timeNote) {
 	for len(b) > 1 && b[0] == '0' && '0' <= b[1] && b[1] <= '9' {
 		b = b[1:] // JSON has no leading zeros, texts may
 	}
@@ -68,24 +79,30 @@ func parseEpoch(b []byte) (ns int64, note timeNote) {
 	case magnitude > 11:
 		places = 6
 	}
-	digits := magnitude + places
-	if digits > 19 {
+	digits := magnitude + places // of the nanoseconds
+	if digits > 21 {
 		return 0, timeUnreadable
 	}
-	var n uint64
-	for i := range digits {
+	if digits > 18 {
+		if ms := leading(whole, fraction, digits-6); ms/1000 > lastSecond {
+			return far(ms)
+		}
+	}
+	return int64(leading(whole, fraction, digits)), timeExact
+}
+
+// leading is the number of the first n digits of whole and fraction, with zeros behind them.
+func leading(whole, fraction []byte, n int) (v uint64) {
+	for i := range n {
 		d := uint64(0)
 		if i < len(whole) {
 			d = uint64(whole[i] - '0')
 		} else if i-len(whole) < len(fraction) {
 			d = uint64(fraction[i-len(whole)] - '0')
 		}
-		n = n*10 + d
+		v = v*10 + d
 	}
-	if n/1_000_000_000 > lastSecond {
-		return 0, timeUnreadable
-	}
-	return int64(n), timeExact
+	return v
 }
 
 // smallInt is the value of an exponent. Huge ones stay huge, and no more.
@@ -104,7 +121,7 @@ func smallInt(b []byte) int {
 
 // parseDate takes yyyy-mm-ddThh:mm:ss with T, t or a space, any number of
 // fraction digits, and Z, z, an offset or no zone, which means UTC and is noted.
-func parseDate(b []byte) (ns int64, note timeNote) {
+func parseDate(b []byte) (t int64, note timeNote) {
 	if len(b) < 19 || b[4] != '-' || b[7] != '-' || b[10] != 'T' && b[10] != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
 		return 0, timeUnreadable
 	}
@@ -146,8 +163,12 @@ func parseDate(b []byte) (ns int64, note timeNote) {
 		return 0, timeUnreadable
 	}
 	sec := daysSince1970(year, month, day)*86400 + hour*3600 + minute*60 + second - offset
-	if sec < 0 || sec > lastSecond {
+	switch {
+	case sec < 0:
 		return 0, timeUnreadable
+	case sec > lastSecond:
+		t, exact := far(uint64(sec)*1000 + uint64(fraction)/1_000_000)
+		return t, max(exact, note)
 	}
 	return int64(sec)*1_000_000_000 + int64(fraction), note
 }
