@@ -188,6 +188,22 @@ func TestMaxAge(t *testing.T) {
 	})
 }
 
+// TestShortMaxAge: what is too old by more than a tenth is not sent any more.
+func TestShortMaxAge(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.cfg.MaxAge = agent.Duration(2 * time.Second)
+		b.cfg.Retry = Retry{agent.Duration(100 * time.Millisecond), agent.Duration(200 * time.Millisecond), 3}
+		b.fake.set(outage(3*time.Second, errors.New("down")))
+		b.start()
+		within(300 * time.Millisecond)
+		b.log.put(nil, events(0, 10, "good")...)
+		within(2500 * time.Millisecond)
+		b.counts(wal.Counts{Expired: 10})
+		within(time.Minute)
+		b.counts(wal.Counts{Expired: 10})
+	})
+}
+
 // TestMaxLag: the oldest go when too much waits.
 func TestMaxLag(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {

@@ -34,9 +34,20 @@ const (
 	guardLimit = 100
 	// maxAgain answers in a row may ask for another try at once.
 	maxAgain = 10
-	// tickEvery is how often the runner looks at the clock for its own sake.
+	// tickEvery is how often the runner looks at the clock for its own sake,
+	// leastTick how often at most, where events soon are too old to be sent.
 	tickEvery = 5 * time.Second
+	leastTick = 50 * time.Millisecond
 )
+
+// tickOf is how often a runner looks at the clock: so often that an event is at
+// most a tenth older than max_age when it expires, and at most tickEvery.
+func tickOf(maxAge time.Duration) time.Duration {
+	if maxAge == 0 {
+		return tickEvery
+	}
+	return min(max(maxAge/10, leastTick), tickEvery)
+}
 
 // A Runner takes events from the log to one output. Its methods may be called
 // from any goroutine; those that wait return ErrStopped when Run has ended.
@@ -182,12 +193,13 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	every := tickOf(r.o.Config.MaxAge.D())
 	for ctx.Err() == nil {
 		now := time.Now()
-		if now.Sub(r.swept) >= tickEvery {
+		if now.Sub(r.swept) >= every {
 			r.tick(now)
 		}
-		wake := earliest(r.dispatch(now), r.swept.Add(tickEvery))
+		wake := earliest(r.dispatch(now), r.swept.Add(every))
 		timer.Reset(wake.Sub(now))
 		var spans <-chan *span
 		if r.wantsSpan() {
