@@ -60,6 +60,8 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, std streams) int {
+	out := &results{w: std.out}
+	std.out = out
 	root := newRoot(std)
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
@@ -67,10 +69,13 @@ func run(ctx context.Context, args []string, std streams) int {
 	}
 	root.SetArgs(commandFirst(root, args))
 	err := root.ExecuteContext(ctx)
+	var ee *exitError
+	if failure := out.failure(); failure != nil && (!errors.As(err, &ee) || ee.code == exitOK) {
+		err = exit(exitIO, failure) // whatever the command made of it
+	}
 	if err == nil {
 		return exitOK
 	}
-	var ee *exitError
 	if errors.As(err, &ee) {
 		if msg := ee.Error(); msg != "" {
 			fmt.Fprintf(std.err, "siemd: %s\n", msg)

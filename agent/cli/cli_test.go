@@ -2,12 +2,16 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/adrian207/siemd/agent/client"
 	_ "github.com/adrian207/siemd/inputs/http"
 	_ "github.com/adrian207/siemd/inputs/stdin"
 	_ "github.com/adrian207/siemd/inputs/tail"
@@ -78,4 +82,53 @@ func golden(t *testing.T, name, got string) {
 	if string(want) != got {
 		t.Errorf("%s differs; look at it and write it anew with -update\ngot:\n%s", path, got)
 	}
+}
+
+// fullDevice takes nothing.
+type fullDevice struct{}
+
+func (fullDevice) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestResultsAreWrittenOrElse: a program that reads a command's output learns by its exit code that there is none.
+func TestResultsAreWrittenOrElse(t *testing.T) {
+	good := tempFile(t, "siemd.yaml", "data_dir: "+t.TempDir()+"\ninputs: {s: {type: stdin}}\noutputs: {f: {type: file, path: /tmp/never}}\n")
+	wrong := tempFile(t, "siemd.yaml", "nonsense: 1\n")
+	for want, commands := range map[int][][]string{
+		exitIO: {
+			{"check", "-c", good},
+			{"check", "-c", good, "--json"},
+			{"explain", "-c", good},
+			{"version"},
+			{"version", "--json"},
+			{"schema"},
+			{"help"},
+			{"help", "tail"},
+			{"status", "--help"},
+			{"completion", "bash"},
+			{"doctor", "-c", good, "--json"},
+		},
+		exitConfig: {{"check", "-c", wrong}},
+		exitUsage:  {{"nonsense"}},
+	} {
+		for _, args := range commands {
+			var diag bytes.Buffer
+			code := run(t.Context(), args, streams{in: strings.NewReader(`{"event_type":"alert"}`), out: fullDevice{}, err: &diag})
+			if code != want || want == exitIO && !strings.Contains(diag.String(), "no space left") {
+				t.Errorf("%v: exit code %d, want %d: %s", args, code, want, diag.String())
+			}
+		}
+	}
+}
+
+// TestNoPermissionToAsk tells a socket that may not be used from one without an agent.
+func TestNoPermissionToAsk(t *testing.T) {
+	f := func(cause error, want int) {
+		t.Helper()
+		var ee *exitError
+		if err := remoteError(fmt.Errorf("%w at /x: %w", client.ErrUnreachable, cause)); !errors.As(err, &ee) || ee.code != want {
+			t.Errorf("%v: %v, want exit code %d", cause, err, want)
+		}
+	}
+	f(syscall.EACCES, exitPermission)
+	f(syscall.ECONNREFUSED, exitUnreachable)
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"golang.org/x/term"
@@ -23,7 +22,7 @@ type demoView struct {
 }
 
 func newDemoView(out io.Writer) *demoView {
-	f, ok := out.(*os.File)
+	f, ok := fileOf(out)
 	return &demoView{out: out, live: ok && term.IsTerminal(int(f.Fd())), began: time.Now(), sent: map[string]uint64{}}
 }
 

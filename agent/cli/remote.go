@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -90,6 +91,8 @@ func remoteError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, client.ErrUnreachable) && errors.Is(err, fs.ErrPermission):
+		return exit(exitPermission, fmt.Errorf("%w\n  hint: be root or the user that siemd runs as", err))
 	case errors.Is(err, client.ErrUnreachable):
 		return exit(exitUnreachable, err)
 	case !errors.As(err, &e):

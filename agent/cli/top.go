@@ -67,8 +67,8 @@ type top struct {
 
 func (t *top) run(ctx context.Context, in io.Reader) error {
 	keys := make(chan byte)
-	inFile, inOK := in.(*os.File)
-	outFile, outOK := t.out.(*os.File)
+	inFile, inOK := fileOf(in)
+	outFile, outOK := fileOf(t.out)
 	if inOK && outOK && term.IsTerminal(int(inFile.Fd())) && term.IsTerminal(int(outFile.Fd())) {
 		old, err := term.MakeRaw(int(inFile.Fd()))
 		if err != nil {

@@ -119,7 +119,7 @@ func (c *Client) PostOnce(ctx context.Context, key, path string, in, out any) er
 }
 
 // Do makes one request. The error is *Error for an answer that is not 2xx, and
-// wraps ErrUnreachable if there is no answer.
+// wraps ErrUnreachable and the cause if there is no answer.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	return c.do(ctx, method, path, "", in, out)
 }
@@ -172,7 +172,7 @@ func (c *Client) open(ctx context.Context, method, path, key string, in any) (*h
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("%w at %s: %v", ErrUnreachable, c.where, errors.Unwrap(err))
+		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.where, errors.Unwrap(err))
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil

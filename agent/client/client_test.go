@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +100,7 @@ func TestClient(t *testing.T) {
 	if after := descriptors(t); after > before+5 {
 		t.Errorf("%d descriptors became %d", before, after)
 	}
-	if err := client.Socket(filepath.Join(dataDir, "nobody.sock")).Get(ctx, "/livez", nil); !errors.Is(err, client.ErrUnreachable) {
+	if err := client.Socket(filepath.Join(dataDir, "nobody.sock")).Get(ctx, "/livez", nil); !errors.Is(err, client.ErrUnreachable) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nobody there: %v", err)
 	}
 	gone, cancel := context.WithCancel(ctx)
