@@ -24,12 +24,11 @@ func (r *Runner) observe(o observation, now time.Time) {
 	after := r.health
 	r.mu.Unlock()
 	log, book := r.o.Env.Log, &r.book
+	if book.failing && (o.kind == seenTaken || o.kind == seenPartly) {
+		book.failing = false
+		log.Info("output takes events again", "failures", before.Failures, "failed_for", now.Sub(before.Failing).Round(time.Millisecond).String())
+	}
 	switch o.kind {
-	case seenTaken:
-		if book.failing {
-			book.failing = false
-			log.Info("output takes events again", "failures", before.Failures, "failed_for", now.Sub(before.Failing).Round(time.Millisecond).String())
-		}
 	case seenRefused, seenPartly:
 		if now.Sub(book.refused) < relogAfter {
 			book.withheld++

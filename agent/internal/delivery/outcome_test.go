@@ -77,6 +77,31 @@ func TestPartialRetriesTheRest(t *testing.T) {
 	})
 }
 
+// TestPauseAfterPartial: a target that takes nearly all is not left alone for long.
+func TestPauseAfterPartial(t *testing.T) {
+	for range 20 { // the pause is a random part
+		inBubble(t, "", func(t *testing.T, b *bench) {
+			busy := typed("busy", errors.New("429"))
+			n := 0
+			b.fake.set(func(events []agent.Event) error {
+				if n++; n > 1 {
+					return nil
+				}
+				return busy(events)
+			})
+			batch := events(0, 98, "good")
+			b.log.put(nil, append(batch, event(98, "busy"), event(99, "busy"))...)
+			b.start()
+			within(time.Minute)
+			b.counts(wal.Counts{Sent: 100})
+			pause, most := b.fake.times[1].Sub(b.fake.times[0]), b.cfg.Retry.Initial.D()/50
+			if pause > most {
+				t.Errorf("2 of 100 events came again after %v, want at most %v", pause, most)
+			}
+		})
+	}
+}
+
 // TestMalformedPartial: an answer that contradicts itself is no answer.
 func TestMalformedPartial(t *testing.T) {
 	for name, failed := range map[string][]agent.EventError{

@@ -69,9 +69,10 @@ func (r *Runner) settlePartial(res result, failed []agent.EventError, now time.T
 		}
 		r.settleNothing(p, result{part: p, err: said, epoch: res.epoch}, worst, wait, now)
 	default:
-		// It is getting on: no growing backoff.
+		// It is getting on: no growing backoff, and as much of the first as was not taken.
+		pause := float64(r.gate.backoff(1)) * float64(len(rest)) / float64(len(p.events))
 		p.events, p.tries, p.again, p.doubt = rest, 0, 0, false
-		p.after = now.Add(max(wait, r.gate.backoff(1)))
+		p.after = now.Add(max(wait, time.Duration(pause)))
 		r.metrics.retry(worst)
 		r.observe(observation{kind: seenPartly, cause: said, nextTry: p.after}, now)
 		r.push(p, true)

@@ -64,6 +64,39 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// TestLogOfPartialRecovery: an output that takes some of a batch takes events
+// again, and the log says since when it had not.
+func TestLogOfPartialRecovery(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		var out bytes.Buffer
+		b.env.Log = slog.New(slog.NewTextHandler(&out, nil))
+		began := time.Now()
+		b.fake.set(func(events []agent.Event) error {
+			switch since := time.Since(began); {
+			case since < time.Minute:
+				return errors.New("down")
+			case since < time.Hour:
+				return typed("busy", errors.New("429"))(events)
+			}
+			return nil
+		})
+		b.log.put(nil, append(events(0, 99, "good"), event(99, "busy"))...)
+		b.start()
+		within(2 * time.Hour)
+		b.stop()
+		b.counts(wal.Counts{Sent: 100})
+		for line := range strings.Lines(out.String()) {
+			_, after, again := strings.Cut(line, "failed_for=")
+			if took, err := time.ParseDuration(strings.TrimSpace(after)); again && (err != nil || took > 2*time.Hour) {
+				t.Errorf("%v: %s", err, line)
+			}
+		}
+		if strings.Count(out.String(), "takes events again") != 2 {
+			t.Errorf("log:\n%s", out.String())
+		}
+	})
+}
+
 // TestLedgerSpeaks: a difference is logged with both sides, once.
 func TestLedgerSpeaks(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
