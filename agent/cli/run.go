@@ -182,7 +182,7 @@ func startError(cfg *config.Config, err error) error {
 		return exit(exitCannotMake, fmt.Errorf("%w; stop it, or give this agent a data_dir of its own", locked))
 	case errors.Is(err, fs.ErrPermission):
 		return exit(exitPermission, fmt.Errorf("%w; data_dir must belong to the user that siemd runs as", err))
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EROFS):
 		return exit(exitCannotMake, err)
 	case errors.Is(err, wal.ErrNewer):
 		return exit(exitFailure, fmt.Errorf("%s: %w; nothing was touched", cfg.DataDir, err))

@@ -3,11 +3,15 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/adrian207/siemd/agent/internal/config"
 )
 
 const twoFiles = "data_dir: {dir}/state\napi: {listen: []}\noutputs:\n  one: {type: file, path: '{dir}/one'}\n  two: {type: file, path: '{dir}/two', enabled: false}\n"
@@ -139,4 +143,19 @@ func TestEditReloads(t *testing.T) {
 	eventually(t, "the mistake is logged", func() bool { return strings.Contains(a.log.String(), "reload refused, the old config runs on") })
 	a.write(twoFiles)
 	eventually(t, "the mended config runs", func() bool { return a.siemd("", "check", "--diff").code == exitOK })
+}
+
+// TestWhyItDidNotStart: what stands in the way of a start has its exit code.
+func TestWhyItDidNotStart(t *testing.T) {
+	for cause, want := range map[error]int{
+		&fs.PathError{Op: "mkdir", Path: "/x", Err: syscall.EROFS}:   exitCannotMake,
+		&fs.PathError{Op: "mkdir", Path: "/x", Err: syscall.ENOTDIR}: exitCannotMake,
+		&fs.PathError{Op: "mkdir", Path: "/x", Err: syscall.EACCES}:  exitPermission,
+		errors.New("something else"):                                 exitFailure,
+	} {
+		var ee *exitError
+		if err := startError(&config.Config{}, cause); !errors.As(err, &ee) || ee.code != want {
+			t.Errorf("%v: %v, want exit code %d", cause, err, want)
+		}
+	}
 }

@@ -17,6 +17,7 @@ import (
 // cross checks what concerns several components.
 func (l *loader) cross() {
 	l.crossListens()
+	l.crossStdin()
 	l.crossFiles()
 	l.crossIdentity()
 	l.checkTypes()
@@ -52,6 +53,22 @@ func (l *loader) crossListens() {
 			break
 		}
 		taken[addr] = fmt.Sprintf("input %q", name)
+	}
+}
+
+// crossStdin finds two that read standard input: each would get parts of lines.
+func (l *loader) crossStdin() {
+	reader := ""
+	for _, name := range l.sound("input", sortedKeys(l.cfg.Inputs)) {
+		switch {
+		case l.cfg.Inputs[name].Kind != "stdin":
+		case reader == "":
+			reader = name
+		default:
+			l.late("input "+name, "", func(ps *agent.Problems, n *yaml.Node) {
+				ps.Add(n, "keep one of them", "input %q reads standard input too", reader)
+			})
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ func TestFurtherFiles(t *testing.T) {
 	}
 	main := filepath.Join(dir, "siemd.yaml")
 	write(t, main, "data_dir: "+dir+"/data\ninputs: {main: {type: stdin}}\n")
-	write(t, filepath.Join(conf, "b.yaml"), "inputs: {b: {type: stdin}}\n")
-	write(t, filepath.Join(conf, "a.yaml"), "inputs: {a: {type: stdin}}\n")
+	write(t, filepath.Join(conf, "b.yaml"), "inputs: {b: {type: tail, paths: [/nowhere]}}\n")
+	write(t, filepath.Join(conf, "a.yaml"), "inputs: {a: {type: tail, paths: [/nowhere]}}\n")
 	write(t, filepath.Join(conf, ".hidden.yaml"), "not: [ours\n")
 	if err := os.Symlink("somebody@host.123:456", filepath.Join(conf, ".#a.yaml")); err != nil { // as Emacs locks a file
 		t.Fatal(err)
