@@ -2,6 +2,8 @@ package http
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -32,7 +34,7 @@ func (in *Input) serveOTLP(rw *answer, req *http.Request) {
 	}
 	var logs otlpLogs
 	if err == nil {
-		err = json.Unmarshal(w.body, &logs)
+		err = logs.decode(w.body)
 	}
 	if err == nil {
 		err = logs.events(w)
@@ -101,6 +103,21 @@ type otlpRecord struct {
 	EventName      string          `json:"eventName"`
 	TraceID        string          `json:"traceId"`
 	SpanID         string          `json:"spanId"`
+}
+
+// decode fills logs from body, or says what is wrong with it in words of JSON.
+func (logs *otlpLogs) decode(body []byte) error {
+	err := json.Unmarshal(body, logs)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return fmt.Errorf("the body cannot be a JSON %s", wrongType.Value)
+	case errors.As(err, &wrongType):
+		return fmt.Errorf("%s cannot be a JSON %s", wrongType.Field, wrongType.Value)
+	}
+	return fmt.Errorf("no JSON: %w", err)
 }
 
 // events makes w's items.
