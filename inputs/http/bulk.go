@@ -110,8 +110,9 @@ func (in *Input) actions(w *work, index []byte) (actions []action, placed []int,
 			if len(body) == 0 {
 				return nil, nil, nil, fmt.Errorf("the source of the action on line [%d] is missing", n)
 			}
-			doc, body = cutLine(body)
-			n++
+			var lines int
+			doc, body, lines = cutSource(body)
+			n += lines
 		}
 		switch {
 		case a.op == "delete" || a.op == "update":
@@ -132,6 +133,20 @@ func (in *Input) actions(w *work, index []byte) (actions []action, placed []int,
 		actions = append(actions, a)
 	}
 	return actions, placed, refused, nil
+}
+
+// cutSource takes the source of an action off body, and says how many lines that
+// are. Blank lines are ignored; where the next action follows them, or nothing, the source is empty.
+func cutSource(body []byte) (doc, rest []byte, lines int) {
+	doc, rest = cutLine(body)
+	for lines = 1; blank(doc) && len(rest) > 0; lines++ {
+		next, after := cutLine(rest)
+		if !blank(next) && new(action).parse(next, 0) == nil {
+			break
+		}
+		doc, rest = next, after
+	}
+	return doc, rest, lines
 }
 
 // parse reads an action line, the n-th of the body.

@@ -27,6 +27,9 @@ func TestBulk(t *testing.T) {
 	f("/_bulk", "{\"create\":{\"_id\":\"1\"}}\n{\"event_id\":\"\",\"@timestamp\":\"2025-10-29T12:00:00Z\"}\n", `false,"items":[{"create":{"_index":"","_id":"1",`+made+`]}`, `{"event_id":"","@timestamp":"2025-10-29T12:00:00Z","event_id":"1","timestamp":"2025-10-29T12:00:00Z"}`)
 	f("/a/_bulk", "{\"create\":{\"_id\":\"1\"}}\nrubbish\n{\"create\":{\"_id\":\"2\"}}\n{\"x\":1}\n{\"create\":{\"_id\":\"3\"}}\n[1]\n",
 		`true,"items":[{"create":{"_index":"a","_id":"1","status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse: not_json: not one JSON object"}}},{"create":{"_index":"a","_id":"2",`+made+`,{"create":{"_index":"a","_id":"3","status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse: not_object: not one JSON object"}}}]}`, `{"x":1,"event_id":"2"}`)
+	f("/a/_bulk", "\n{\"index\":{\"_id\":\"1\"}}\n\r\n \n{\"x\":1}\n\n\n{\"index\":{\"_id\":\"2\"}}\n{\"x\":2}\n\n", `false,"items":[{"index":{"_index":"a","_id":"1",`+made+`,{"index":{"_index":"a","_id":"2",`+made+`]}`, `{"x":1,"event_id":"1"}`, `{"x":2,"event_id":"2"}`)
+	const empty = `"status":400,"error":{"type":"document_parsing_exception","reason":"the document is empty"}}}`
+	f("/a/_bulk", "{\"index\":{\"_id\":\"1\"}}\n\n\n{\"index\":{\"_id\":\"2\"}}\n{\"x\":2}\n{\"create\":{\"_id\":\"3\"}}\n\n \n", `true,"items":[{"index":{"_index":"a","_id":"1",`+empty+`,{"index":{"_index":"a","_id":"2",`+made+`,{"create":{"_index":"a","_id":"3",`+empty+`]}`, `{"x":2,"event_id":"2"}`)
 	f("/a/_bulk", "{\"delete\":{\"_id\":\"1\"}}\n{\"update\":{\"_id\":\"2\"}}\n{\"doc\":{}}\n{\"index\":{\"_id\":\"3\"}}\n{\"x\":1}\n",
 		`true,"items":[{"delete":{"_index":"a","_id":"1","status":400,"error":{"type":"illegal_argument_exception","reason":"only index and create are taken here"}}},{"update":{"_index":"a","_id":"2","status":400,"error":{"type":"illegal_argument_exception","reason":"only index and create are taken here"}}},{"index":{"_index":"a","_id":"3",`+made+`]}`, `{"x":1,"event_id":"3"}`)
 	f("/a/_bulk", "{\"index\":{\"_id\":\"3\"}}\n{\"x\":\""+strings.Repeat("x", 100)+"\"}\n",
@@ -79,6 +82,7 @@ func TestBulkRequestsThatAreRefused(t *testing.T) {
 	f(`{"index":{}}`+"\n{}", 400, "terminated by a newline")
 	f(`{"index":{}}`+"\n", 400, "source of the action on line [1] is missing")
 	f(`{"index":{}}`+doc+`{"upsert":{}}`+doc, 400, "Malformed action/metadata line [3]")
+	f(`{"index":{}}`+"\n\n"+doc+`{"upsert":{}}`+doc, 400, "Malformed action/metadata line [5]")
 	f(`{}`+doc, 400, "Malformed action/metadata line [1], expected FIELD_NAME")
 	f(`{"index":1}`+doc, 400, "START_OBJECT")
 	f(`{"index":{},"create":{}}`+doc, 400, "END_OBJECT")
