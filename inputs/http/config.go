@@ -31,7 +31,7 @@ type Config struct {
 	IdleTimeout agent.Duration `yaml:"idle_timeout" doc:"how long a connection may stay silent between requests"`
 	MinRate     agent.Bytes    `yaml:"min_rate" doc:"bytes a second that a body must come at, after its first five seconds"`
 
-	MaxConnections int `yaml:"max_connections" doc:"most open connections"`
+	MaxConnections int `yaml:"max_connections" doc:"most open connections; at most half as many as the process may have open files"`
 	MaxPerAddress  int `yaml:"max_connections_per_address" doc:"most open connections of one address"`
 
 	FullWait agent.Duration `yaml:"full_wait" doc:"how long a request waits for room in the log before it is told to come again"`

@@ -28,8 +28,13 @@ type door struct {
 }
 
 func newDoor(ln net.Listener, c Config, env agent.Env) *door {
+	most := c.MaxConnections
+	if half := max(agent.Descriptors()/2, 2); most > half {
+		most = half
+		env.Log.Warn("fewer connections than max_connections are taken, because of the limit of open files (LimitNOFILE, ulimit -n)", "connections", most, "max_connections", c.MaxConnections)
+	}
 	return &door{
-		Listener: ln, most: c.MaxConnections, each: c.MaxPerAddress,
+		Listener: ln, most: most, each: c.MaxPerAddress,
 		tooMany: env.Counter("connections_refused_total", "reason", "all"),
 		unfair:  env.Counter("connections_refused_total", "reason", "address"),
 		from:    map[netip.Addr]int{}, silent: map[net.Conn]bool{},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -310,6 +311,23 @@ func TestConnectionLimits(t *testing.T) {
 	}
 	if !ask(dial()) {
 		t.Error("a place that was left is not given again")
+	}
+}
+
+// TestFewDescriptors: where the process may have few of them, half are left to the others.
+func TestFewDescriptors(t *testing.T) {
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = 128
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)
+	if r := start(t, nil); r.in.door.most != 64 {
+		t.Errorf("%d connections are let in, want 64", r.in.door.most)
 	}
 }
 

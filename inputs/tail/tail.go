@@ -104,7 +104,7 @@ type timing struct {
 	pace     time.Duration // between two looks at notifications
 	forget   time.Duration // a file that is gone stays known so long
 	clock    time.Duration // the filesystem's clock is behind by no more
-	open     int           // descriptors kept open
+	open     int           // descriptors kept open, at most; fewer where the process may have few
 	noNotify bool          // never use inotify
 }
 
@@ -127,6 +127,7 @@ type Tail struct {
 // New makes the input; c must be valid.
 func New(c Config, env agent.Env) (*Tail, error) {
 	t := &Tail{config: c, env: env, timing: defaultTiming, stat: statx}
+	t.timing.open = max(min(t.timing.open, agent.Descriptors()/8), 2)
 	for _, p := range c.Paths {
 		pat, err := newPattern(p)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 // listening is a bound address and whether its peers are trusted by where it is.
@@ -65,13 +67,16 @@ func listenUnix(path, group string) (listening, error) {
 	if err != nil {
 		return ln, errors.Join(err, l.Close())
 	}
-	ln.Listener = limit(l, maxConns)
+	ln.Listener = limit(l, mostConns())
 	return ln, nil
 }
 
 // maxConns is how many connections one listener holds at once: a flood is not
 // to take the descriptors that inputs and outputs need.
 const maxConns = 1024
+
+// mostConns is less where the process may have few descriptors.
+func mostConns() int { return max(min(maxConns, agent.Descriptors()/8), 4) }
 
 // limited waits with accepting while n connections are open.
 type limited struct {

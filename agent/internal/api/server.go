@@ -87,7 +87,7 @@ func (s *Server) bind(cfg *config.Config) error {
 			return fmt.Errorf("api.listen: %w", err)
 		}
 		local := ln.Addr().(*net.TCPAddr).IP.IsLoopback()
-		ln = limit(ln, maxConns)
+		ln = limit(ln, mostConns())
 		auth := "tokens"
 		if cfg.API.TLS.CertFile != "" {
 			c, err := s.serverTLS(cfg)
