@@ -361,4 +361,7 @@ func TestDeleteWithPendingEvents(t *testing.T) {
 	if n := r.want(200, "GET", "/statistics", "").field("total_events"); n != 0.0 {
 		t.Errorf("total_events = %v", n)
 	}
+	if a := r.want(200, "GET", "/metrics", ""); strings.Contains(string(a.body), "SIEM-CONN-") {
+		t.Errorf("it is still in the metrics:\n%s", a.body)
+	}
 }

@@ -31,12 +31,13 @@ type Refused struct {
 	dir     string
 	maxSize int64
 
-	mu      sync.Mutex    // guards all below
-	files   []refusedFile // in order; the last one is written to
-	size    int64         // of all files
-	out     *os.File      // the last file; nil until it is needed
-	next    uint64        // number of the next line
-	dropped uint64        // lines that have gone with their file since the store was opened
+	mu      sync.Mutex       // guards all below
+	files   []refusedFile    // in order; the last one is written to
+	size    int64            // of all files
+	out     *os.File         // the last file; nil until it is needed
+	next    uint64           // number of the next line
+	dropped uint64           // lines that have gone with their file since the store was opened
+	drops   *metrics.Counter // the same for Register's set, once it was called; else nil
 	buf     []byte
 }
 
@@ -200,6 +201,9 @@ func (r *Refused) dropLocked() error {
 	}
 	r.size -= oldest.size
 	r.dropped += r.files[1].number - oldest.number
+	if r.drops != nil {
+		r.drops.Set(r.dropped)
+	}
 	r.files = slices.Delete(r.files, 0, 1)
 	return nil
 }
@@ -248,7 +252,10 @@ func (r *Refused) Register(set *metrics.Set) {
 	}
 	gauge("siemd_refused_lines", func(s RefusedStats) float64 { return float64(s.Lines) })
 	gauge("siemd_refused_bytes", func(s RefusedStats) float64 { return float64(s.Bytes) })
-	gauge("siemd_refused_dropped_total", func(s RefusedStats) float64 { return float64(s.Dropped) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drops = set.GetOrCreateCounter("siemd_refused_dropped_total")
+	r.drops.Set(r.dropped)
 }
 
 // Close closes the file that is written to. The store may be used on, and opens it again.

@@ -131,7 +131,7 @@ func TestMetricsAreOfTheirKind(t *testing.T) {
 		}
 	}
 	for kind, names := range map[string]string{
-		"counter": "input_events_total input_bytes_total input_refused_total wal_corrupt_blocks_total output_events_total output_retries_total config_reloads_total",
+		"counter": "input_events_total input_bytes_total input_refused_total wal_corrupt_blocks_total output_events_total output_retries_total config_reloads_total refused_dropped_total",
 		"gauge": `wal_bytes wal_max_bytes wal_oldest_age_seconds output_pending_events output_failed_events output_oldest_pending_age_seconds output_up
 			config_last_reload_success unaccounted_events build_info`,
 		"histogram": "wal_fsync_seconds output_request_seconds output_ack_seconds",

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/adrian207/siemd/agent/internal/config"
 	"github.com/adrian207/siemd/agent/internal/wal"
@@ -34,6 +36,7 @@ func (a *Agent) PurgeOrphan(name string) (uint64, error) {
 	if cursor == nil && !stored {
 		return 0, fmt.Errorf("%w: %q", ErrUnknownConnection, name)
 	}
+	a.forgetMetrics(name)
 	if stored {
 		if err := os.RemoveAll(dir); err != nil {
 			return 0, err
@@ -50,6 +53,18 @@ func (a *Agent) PurgeOrphan(name string) (uint64, error) {
 	}
 	a.log.Warn("orphan purged, what waited for it is given up", "output", name, "events", cursor.Pending)
 	return cursor.Pending + cursor.Counts.Failed, nil
+}
+
+// forgetMetrics drops the figures of an output that will not come back: who
+// makes and deletes connections all day is not to fill /metrics with them. Those
+// of an output that may return stay, since counters should not begin anew.
+func (a *Agent) forgetMetrics(output string) {
+	label := fmt.Sprintf("output=%q", output)
+	for _, name := range a.metrics.ListMetricNames() {
+		if _, labels, ok := strings.Cut(name, "{"); ok && slices.Contains(strings.Split(strings.TrimSuffix(labels, "}"), ","), label) {
+			a.metrics.UnregisterMetric(name)
+		}
+	}
 }
 
 // ErrNoOrphan says that something is in the config and so cannot be purged.

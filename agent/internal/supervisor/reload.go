@@ -239,6 +239,9 @@ func (a *Agent) Change(by Actor, ch Change) error {
 			a.log.Error("a removed connection keeps its place in the log", "output", ch.ID, "err", err)
 		}
 	}
+	if ch.Data == nil {
+		a.forgetMetrics(ch.ID)
+	}
 	a.log.Info("connection changed through the API", "action", ch.Action, "output", ch.ID, "by", by.Name)
 	return nil
 }
