@@ -33,16 +33,10 @@ type Config struct {
 // Codec is an agent.Encoder. It is safe for concurrent use.
 type Codec struct {
 	raw     bool
-	last    []byte // the fixed text before the event
-	pieces  []piece
+	names   []*route.Template // each with the fixed text before it
+	last    []byte            // the fixed text before the event
 	closing []byte
 	flagged []byte // closing for an event that went to a default name
-}
-
-// A piece is fixed text and the template whose name follows it.
-type piece struct {
-	before []byte
-	name   *route.Template
 }
 
 // New makes a Codec, or says which template is wrong.
@@ -77,7 +71,8 @@ func New(c Config) (*Codec, error) {
 		if name, ok := t.Fixed(); ok {
 			fixed = append(fixed, name...)
 		} else {
-			k.pieces = append(k.pieces, piece{fixed, t})
+			t.Around(fixed, nil)
+			k.names = append(k.names, t)
 			fixed = nil
 		}
 		fixed = append(fixed, '"')
@@ -117,10 +112,9 @@ func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	dst = append(dst, `{"time":`...)
 	dst = fields.AppendSeconds(dst, e.Time)
 	all := true
-	for _, p := range c.pieces {
+	for _, name := range c.names {
 		var own bool
-		dst = append(dst, p.before...)
-		dst, own = p.name.AppendJSON(dst, e)
+		dst, own = name.AppendJSON(dst, e)
 		all = all && own
 	}
 	dst = append(dst, c.last...)

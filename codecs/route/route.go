@@ -53,6 +53,8 @@ type part struct {
 type Template struct {
 	parts    []part
 	fallback []byte // escaped for JSON
+	before   []byte // what stands before each name, and
+	after    []byte // behind it
 	alphabet *Alphabet
 	repairs  *fields.Repairs
 	dated    bool
@@ -140,6 +142,9 @@ func directive(s string) (part, int, error) {
 	return part{verb: v}, end + 1, nil
 }
 
+// Around has AppendJSON append text before and behind each name, which costs it nothing.
+func (t *Template) Around(before, after []byte) { t.before, t.after = before, after }
+
 // Fixed is the name, escaped for JSON, if it is the same for every event.
 func (t *Template) Fixed() (name []byte, ok bool) {
 	switch len(t.parts) {
@@ -160,7 +165,8 @@ func (t *Template) AppendJSON(dst []byte, e *agent.Event) (name []byte, own bool
 		when = t.when(e)
 	}
 	if t.uses[source] || t.uses[input] {
-		return t.append(dst, e, when) // there may be any number of them
+		dst, own = t.append(append(dst, t.before...), e, when) // there may be any number of them
+		return append(dst, t.after...), own
 	}
 	number, key := uint64(when)/perHour, []byte(nil)
 	if t.uses[severity] {
@@ -173,7 +179,8 @@ func (t *Template) AppendJSON(dst []byte, e *agent.Event) (name []byte, own bool
 		return append(dst, name...), true
 	}
 	start := len(dst)
-	if dst, own = t.append(dst, e, when); own {
+	dst, own = t.append(append(dst, t.before...), e, when)
+	if dst = append(dst, t.after...); own {
 		t.known.Keep(number, key, dst[start:])
 	}
 	return dst, own
