@@ -1,4 +1,4 @@
 package fields
 
-// Names is how many there are.
-const Names = names
+// Names is how many members there are, from 1 on.
+const Names = attackOpens

@@ -45,7 +45,8 @@ type Fields struct {
 
 	body  []byte
 	at    [names]span
-	twice bool // there is more than one mitre_attack that is an object
+	shape *shape // of the body, if it is known: then at has only what it does not
+	twice bool   // there is more than one mitre_attack that is an object
 }
 
 // A span is where a value stands in the body; its end is 0 if it does not.
@@ -60,12 +61,17 @@ func (f *Fields) Read(e *agent.Event) {
 }
 
 // Get is the value of the member called n, or nil.
-func (f *Fields) Get(n Name) Value {
-	at := f.at[n]
-	if at.end == 0 {
-		return nil
+func (f *Fields) Get(n Name) Value { return present(f.raw(n)) }
+
+// raw is the value of the member called n as it stands there, or nil.
+func (f *Fields) raw(n Name) []byte {
+	if at := f.at[n]; at.end > 0 {
+		return f.body[at.start:at.end]
 	}
-	return present(f.body[at.start:at.end])
+	if f.shape != nil {
+		return f.shape.always[n]
+	}
+	return nil
 }
 
 // Score is the one figure that the kind is about, if it has one.

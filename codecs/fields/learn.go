@@ -1,5 +1,7 @@
 package fields
 
+import "bytes"
+
 // The limits of what is learnt: longer events are rare, and reading them in the usual way costs them little.
 const (
 	maxSteps  = 64
@@ -10,8 +12,8 @@ const (
 
 // learn is the family with the shape of the body that f was read from, which
 // none of the known ones was, or nil if there is nothing to learn. It is the nth such event.
-func (known *family) learn(f *Fields, n uint64) *family {
-	s := f.shape()
+func (known *family) learn(f *Fields, eventType []byte, n uint64) *family {
+	s := f.outline(eventType)
 	if s == nil {
 		return nil
 	}
@@ -19,29 +21,24 @@ func (known *family) learn(f *Fields, n uint64) *family {
 	if known != nil {
 		more.shapes = known.shapes
 	}
-	place := int(n % maxShapes)
+	place, loose := int(n%maxShapes), uint64(0)
+	if n > eager {
+		loose = ^loose // it would take too long to find out what never changes
+	}
 	for i, old := range more.shapes {
 		if old == nil {
 			place = i
 			break
 		}
-		if loose, ok := old.differs(s); ok {
-			if loose == old.loose {
+		if changed, ok := old.differs(s); ok {
+			if changed == old.loose {
 				return nil // somebody else was faster
 			}
-			s = old.with(loose)
-			place = i
+			s, place, loose = old, i, changed
 			break
 		}
 	}
-	if s.steps == nil {
-		loose := uint64(0)
-		if n > eager {
-			loose = ^loose // it would take too long to find out what never changes
-		}
-		s = s.with(loose)
-	}
-	more.shapes[place] = s
+	more.shapes[place] = s.with(loose)
 	for i, a := range more.shapes {
 		for j, b := range more.shapes {
 			if a != nil && b != nil {
@@ -52,30 +49,25 @@ func (known *family) learn(f *Fields, n uint64) *family {
 	return more
 }
 
-// shape is that of the body, which f was read from, or nil if it is not worth knowing. Its steps are still to be made.
-func (f *Fields) shape() *shape {
+// outline is the shape of the body, which f was read from, or nil if it is not
+// worth knowing. Its steps are still to be made.
+func (f *Fields) outline(eventType []byte) *shape {
 	b := f.body
 	if _, known := f.Attack(); !known || len(b) > maxShape {
 		return nil
 	}
-	s := &shape{}
-	whole := string(b) // all texts and values are parts of it
-	from := 0          // what is not in a text yet
-	var within []fixed
+	whole := string(b)
+	s := &shape{eventType: string(eventType), kind: f.Kind, from: *f, whole: whole}
+	s.from.body = []byte(whole)
+	from := 0 // what is not in a text yet
 	for i := 0; i < len(b); {
-		name := f.nameAt(i)
-		if name == attackOpens || name == attackCloses {
-			within = append(within, fixed{name, uint32(i - from), uint32(i - from + 1)})
-			i++
-			continue
-		}
 		if c := b[i]; c <= ' ' || c == ',' || c == ':' || c == '}' {
 			i++
 			continue
 		}
-		st := step{kind: anything, name: name}
+		st := step{kind: anything, name: f.nameAt(i)}
 		if b[i] == '{' {
-			if st.name == unmapped {
+			if st.name == unmapped || st.name == attackOpens {
 				i++
 				continue
 			}
@@ -97,14 +89,14 @@ func (f *Fields) shape() *shape {
 		case (b[i] == '-' || '0' <= b[i] && b[i] <= '9') && end-i < 8:
 			st.kind = number
 		}
-		st.text, st.size, st.fixed = whole[from:i], end-i, within
+		st.text, st.start, st.size = whole[from:i], i, end-i
 		st.mark = 0x80 << (st.size % 8 * 8)
-		s.all, s.values = append(s.all, st), append(s.values, whole[i:end])
-		if from, i, within = end, end, nil; st.kind == text {
+		s.all = append(s.all, st)
+		if from, i = end, end; st.kind == text {
 			i++
 		}
 	}
-	s.last, s.lastFixed = whole[from:], within
+	s.last = whole[from:]
 	return s
 }
 
@@ -120,7 +112,7 @@ func (f *Fields) nameAt(i int) Name {
 
 // differs reports whether t, which is new, is of the same texts as s, and which values have changed with it.
 func (s *shape) differs(t *shape) (loose uint64, same bool) {
-	if len(s.all) != len(t.all) || s.last != t.last {
+	if len(s.all) != len(t.all) || s.last != t.last || s.eventType != t.eventType {
 		return 0, false
 	}
 	loose = s.loose
@@ -129,43 +121,53 @@ func (s *shape) differs(t *shape) (loose uint64, same bool) {
 		if a.text != b.text || a.name != b.name || (a.kind == object) != (b.kind == object) {
 			return 0, false
 		}
-		if s.values[k] != t.values[k] {
+		if !bytes.Equal(s.value(a), t.value(b)) {
 			loose |= 1 << k
 		}
 	}
 	return loose, true
 }
 
+// value is the value of a step of s, without quotes, in the event that it was learnt from.
+func (s *shape) value(st *step) []byte { return s.from.body[st.start : st.start+st.size] }
+
 // with is s with the values of loose as values, and the others as parts of the texts around them.
 func (s *shape) with(loose uint64) *shape {
-	u := &shape{all: s.all, last: s.last, lastFixed: s.lastFixed, values: s.values, loose: loose, steps: []step{}}
-	var before []byte
-	var within []fixed
-	move := func(all []fixed) {
-		for _, c := range all {
-			within = append(within, fixed{c.name, uint32(len(before)) + c.start, uint32(len(before)) + c.end})
-		}
-	}
+	u := &shape{eventType: s.eventType, kind: s.kind, from: s.from, whole: s.whole, all: s.all, last: s.last, loose: loose, changing: Itself}
+	from := 0 // what is not in a text yet
 	for k, st := range s.all {
-		move(st.fixed)
-		before = append(before, st.text...)
-		if loose&(1<<k) != 0 {
-			st.text, st.fixed = string(before), within
+		switch {
+		case loose&(1<<k) != 0:
+			st.text, from = s.whole[from:st.start], st.start+st.size
 			u.steps = append(u.steps, st)
-			before, within = before[:0], nil
-			continue
-		}
-		v := fixed{st.name, uint32(len(before)), uint32(len(before) + st.size)}
-		if before = append(before, s.values[k]...); st.kind == text {
-			v.start, v.end = v.start-1, v.end+1
-		}
-		if st.name != unmapped {
-			within = append(within, v)
+			if st.name != unmapped {
+				u.places = append(u.places, u.place(st.name))
+				u.changing |= Of(st.name)
+			}
+		case st.name != unmapped:
+			u.always[st.name] = s.from.raw(st.name)
 		}
 	}
-	move(s.lastFixed)
-	u.end, u.fixed = string(append(before, s.last...)), within
+	u.end = s.whole[from:]
+	if s.from.at[attackOpens].end > 0 {
+		if opens, closes := u.place(attackOpens), u.place(attackCloses); opens.step < closes.step {
+			u.braces = []place{opens, closes}
+			u.changing |= Of(attackOpens, attackCloses)
+		} else {
+			u.attack, _ = s.from.Attack()
+		}
+	}
 	return u
+}
+
+// place is where what is called n stands.
+func (s *shape) place(n Name) place {
+	at, step, from := int(s.from.at[n].start), 0, 0
+	for step < len(s.steps) && s.steps[step].start+s.steps[step].size <= at {
+		from = s.steps[step].start + s.steps[step].size
+		step++
+	}
+	return place{n, step, at - from}
 }
 
 // common is how many steps at their beginning s and t share.

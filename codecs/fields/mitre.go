@@ -16,7 +16,7 @@ type Label struct {
 func (f *Fields) Mitre() (m *Mitre, ok bool) {
 	ok = (*Mitre)(f).list() != nil
 	for n := tactic; n <= subTechniqueName && !ok; n++ {
-		ok = f.at[n].end > 0 && f.Get(n) != nil
+		ok = f.Get(n) != nil
 	}
 	return (*Mitre)(f), ok
 }
@@ -24,6 +24,9 @@ func (f *Fields) Mitre() (m *Mitre, ok bool) {
 // Attack is mitre_attack as it stands in the body: what Mitre says follows from
 // it alone. It is nil if Mitre says nothing. ok is false if that takes a closer look.
 func (f *Fields) Attack() (raw []byte, ok bool) {
+	if f.shape != nil && f.shape.attack != nil {
+		return f.shape.attack, true
+	}
 	opens, closes := f.at[attackOpens], f.at[attackCloses]
 	list := (*Mitre)(f).list()
 	switch {
@@ -36,9 +39,9 @@ func (f *Fields) Attack() (raw []byte, ok bool) {
 }
 
 // list is mitre_attack, if it is an array.
-func (m *Mitre) list() Value {
-	if at := m.at[attacks]; at.end > 0 && m.body[at.start] == '[' {
-		return m.body[at.start:at.end]
+func (m *Mitre) list() []byte {
+	if v := (*Fields)(m).raw(attacks); len(v) > 0 && v[0] == '[' {
+		return v
 	}
 	return nil
 }

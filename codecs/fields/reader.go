@@ -31,15 +31,16 @@ type family struct {
 
 // Read fills f, which is zero, from e.
 func (r *Reader) Read(f *Fields, e *agent.Event) {
-	f.Kind, f.body = KindOf(e.Type), e.Body
+	f.body = e.Body
 	s := r.slot(e.Type)
 	known := s.known.Load()
-	if known != nil && known.read(f) {
+	if known != nil && known.read(f, e.Type) {
 		return
 	}
+	f.Kind = KindOf(e.Type)
 	f.scan(top)
 	if n := s.misses.Add(1); seldom(n) {
-		if more := known.learn(f, n); more != nil {
+		if more := known.learn(f, e.Type, n); more != nil {
 			s.known.Store(more)
 		}
 	}
@@ -54,8 +55,8 @@ func (r *Reader) slot(eventType []byte) *slot {
 	return &r.slots[h%len(r.slots)]
 }
 
-// read fills f from its body if that has one of the shapes, or reports false and leaves f as it was.
-func (known *family) read(f *Fields) bool {
+// read fills f from its body if that has one of the shapes of the type, or reports false and leaves f as it was.
+func (known *family) read(f *Fields, eventType []byte) bool {
 	if len(f.body) > maxBody {
 		return false
 	}
@@ -63,12 +64,15 @@ func (known *family) read(f *Fields) bool {
 	from := 0
 	for n := 0; n < maxShapes && known.shapes[n] != nil; {
 		s := known.shapes[n]
-		failed := s.walk(f, &ends, from)
+		if string(eventType) != s.eventType {
+			n, from = n+1, 0
+			continue
+		}
+		failed := s.walk(f.body, &ends, from)
 		if failed < 0 {
-			s.fill(f, &ends, from)
+			s.fill(f, &ends)
 			return true
 		}
-		f.at = [names]span{}
 		// The next one that does not fail for the same reason goes on where the two differ.
 		common := &known.common[n]
 		for n++; n < maxShapes; n++ {

@@ -71,6 +71,16 @@ func (r *Repairs) Count(why Reason) uint64 {
 	return r.n[why].Load()
 }
 
+// any reports whether there was a repair.
+func (r *Repairs) any() bool {
+	for i := range r.n {
+		if r.n[i].Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Reasons lists all reasons, for an exporter.
 func Reasons() []Reason {
 	all := make([]Reason, reasons)

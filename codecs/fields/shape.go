@@ -3,20 +3,32 @@ package fields
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
+
+	"github.com/adrian207/siemd/agent"
 )
 
-// A shape is how an event is written: the texts around its values. Objects are
-// part of the texts, down to their members, arrays are values. Values that never changed are parts of the texts too.
+// A shape is how events of a type are written: the texts around their values.
+// Objects are part of the texts, down to their members, arrays are values.
+// Values that never changed are parts of the texts too.
 type shape struct {
-	steps []step
-	end   string  // the text behind the last value
-	fixed []fixed // in end
+	eventType string
+	kind      Kind
+	steps     []step
+	end       string        // the text behind the last value
+	places    []place       // of values that have a name and have changed
+	braces    []place       // of mitre_attack, if it is an object and has changed
+	always    [names][]byte // values that have a name and never changed; nobody writes to them
+	attack    []byte        // mitre_attack, if it is an object and never changed
+	changing  Set           // what is in places and braces, and Itself
 
-	all       []step   // with every value
-	last      string   // the text behind the last of them
-	lastFixed []fixed  // in last
-	values    []string // of the event that it was learnt from, by step of all, without quotes
-	loose     uint64   // those that changed, by step of all
+	plans [agent.Critical + 1]atomic.Pointer[Plan] // by severity
+
+	from  Fields // the event that it was learnt from
+	whole string // its body
+	all   []step // with every value of that
+	last  string // the text behind the last of them
+	loose uint64 // those of all that changed
 }
 
 // A step is a text and the value behind it.
@@ -24,15 +36,16 @@ type step struct {
 	text  string // of a string with its opening quote, and behind a string from its closing quote on
 	kind  kind
 	name  Name
-	size  int     // of the value, without quotes, when it was learnt
-	mark  uint64  // the bit by which the end of a string is told in its last eight bytes, if it has that size
-	fixed []fixed // in text
+	size  int    // of the value, without quotes, when it was learnt
+	mark  uint64 // the bit by which the end of a string is told in its last eight bytes, if it has that size
+	start int    // of the value, without quotes, when it was learnt
 }
 
-// A fixed value is a part of a text.
-type fixed struct {
-	name       Name
-	start, end uint32
+// A place is where something with a name stands: that far behind the value before a step.
+type place struct {
+	name  Name
+	step  int
+	start int
 }
 
 type kind uint8
@@ -44,11 +57,10 @@ const (
 	text
 )
 
-// walk fills f with the values of s from the step at from on. ends has where
-// the values before it end in the body, without their quotes, and is filled further. walk returns
-// the index of the step of which the body is not, or -1 if it has the shape s.
-func (s *shape) walk(f *Fields, ends *[maxSteps]uint16, from int) (failed int) {
-	b := f.body
+// walk finds where the values of s end in b, without their quotes, from the
+// step at from on: ends has those before it. It returns the index of the step
+// of which b is not, or -1 if b has the shape s.
+func (s *shape) walk(b []byte, ends *[maxSteps]uint16, from int) (failed int) {
 	i := 0
 	if from > 0 {
 		i = int(ends[from-1])
@@ -58,9 +70,6 @@ func (s *shape) walk(f *Fields, ends *[maxSteps]uint16, from int) (failed int) {
 		start := i + len(st.text)
 		if start >= len(b) || string(b[i:start]) != st.text {
 			return k
-		}
-		for _, c := range st.fixed {
-			f.at[c.name] = span{uint32(i) + c.start, uint32(i) + c.end}
 		}
 		end := start + st.size
 		if st.kind == text {
@@ -77,7 +86,6 @@ func (s *shape) walk(f *Fields, ends *[maxSteps]uint16, from int) (failed int) {
 					return k
 				}
 			}
-			f.at[st.name] = span{uint32(start - 1), uint32(end + 1)}
 		} else {
 			if st.kind == number && start+8 < len(b) {
 				end = start + bits.TrailingZeros64(notNumber(binary.LittleEndian.Uint64(b[start:])))/8
@@ -88,7 +96,6 @@ func (s *shape) walk(f *Fields, ends *[maxSteps]uint16, from int) (failed int) {
 				}
 				end = valueEnd(b, start)
 			}
-			f.at[st.name] = span{uint32(start), uint32(end)}
 		}
 		ends[k&(maxSteps-1)] = uint16(end)
 		i = end
@@ -96,25 +103,29 @@ func (s *shape) walk(f *Fields, ends *[maxSteps]uint16, from int) (failed int) {
 	if string(b[i:]) != s.end {
 		return len(s.steps)
 	}
-	for _, c := range s.fixed {
-		f.at[c.name] = span{uint32(i) + c.start, uint32(i) + c.end}
-	}
 	return -1
 }
 
-// fill fills f with the values of the first n steps, which walk did with another shape that begins with the same.
-func (s *shape) fill(f *Fields, ends *[maxSteps]uint16, n int) {
-	i := uint32(0)
-	for k := range s.steps[:n] {
-		st, end := &s.steps[k], uint32(ends[k])
-		for _, c := range st.fixed {
-			f.at[c.name] = span{i + c.start, i + c.end}
+// fill fills f with what walk has found in its body.
+func (s *shape) fill(f *Fields, ends *[maxSteps]uint16) {
+	f.Kind, f.shape = s.kind, s
+	for _, p := range s.places {
+		start, end := p.find(ends), int(ends[p.step&(maxSteps-1)])
+		if s.steps[p.step].kind == text {
+			end++
 		}
-		v := span{i + uint32(len(st.text)), end}
-		if st.kind == text {
-			v = span{v.start - 1, v.end + 1}
-		}
-		f.at[st.name] = v
-		i = end
+		f.at[p.name] = span{uint32(start), uint32(end)}
 	}
+	for _, p := range s.braces {
+		start := p.find(ends)
+		f.at[p.name] = span{uint32(start), uint32(start + 1)}
+	}
+}
+
+// find is where the place is in a body in which the values end at ends.
+func (p *place) find(ends *[maxSteps]uint16) int {
+	if p.step == 0 {
+		return p.start
+	}
+	return int(ends[(p.step-1)&(maxSteps-1)]) + p.start
 }

@@ -103,6 +103,17 @@ func special(x, as, bs, cs uint64) bool {
 	return (low|(d-lows)&^d|(a-lows)&^a|(b-lows)&^b|(c-lows)&^c)&highs != 0
 }
 
+// AppendShort is append for a text that mostly has at most 16 bytes: it takes
+// no look at how many exactly, but copies 16.
+func AppendShort(dst, text []byte) []byte {
+	n := len(dst)
+	if len(text) > 16 || cap(text) < 16 || cap(dst)-n < 16 {
+		return append(dst, text...)
+	}
+	*(*[16]byte)(dst[n : n+16]) = *(*[16]byte)(text[:16])
+	return dst[:n+len(text)]
+}
+
 // AppendString appends text as a JSON string.
 func AppendString(dst, text []byte) []byte {
 	if isPlain(text) {
@@ -141,7 +152,7 @@ func strange(x uint64) uint64 {
 // AppendInside appends text as the inside of a JSON string, without the quotes.
 func AppendInside(dst, text []byte) []byte {
 	if isPlain(text) {
-		return append(dst, text...)
+		return AppendShort(dst, text)
 	}
 	n := len(dst)
 	dst = json.AppendString(dst, text)

@@ -33,6 +33,21 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestShortTexts(t *testing.T) {
+	const whole = "0123456789abcdefghijklmnopqrstuvwxyz"
+	for n := range len(whole) {
+		for _, room := range []int{0, n, 15, 16, 17, 100} {
+			for _, behind := range []int{0, 1, len(whole) - n} {
+				text := []byte(whole)[: n : n+min(behind, len(whole)-n)]
+				dst := append(make([]byte, 0, 1+room), '.')
+				if got := AppendShort(dst, text); string(got) != "."+whole[:n] {
+					t.Fatalf("%q of %d bytes with %d behind them, into %d", got, n, behind, room)
+				}
+			}
+		}
+	}
+}
+
 func TestLines(t *testing.T) {
 	var r Repairs
 	for in, want := range map[string]string{
