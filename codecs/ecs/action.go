@@ -17,10 +17,10 @@ const MaxID = 512
 
 // action makes the line before a document.
 type action struct {
-	before   []byte          // up to the name of the index, or up to its closing quote if that is fixed
-	index    *route.Template // nil if fixed
+	before   []byte          // up to the value of the id, if the index is fixed
+	index    *route.Template // all that, if it is not
 	named    bool            // there is an index
-	beforeID []byte          // behind that
+	beforeID []byte          // what of it is there for the id
 	noID     bool
 	bySource bool   // routing is the event's source
 	after    []byte // fixed members and the end
@@ -55,8 +55,12 @@ func newAction(c Config) (action, error) {
 		if name, ok := t.Fixed(); ok {
 			a.before = append(a.before, name...)
 		} else {
-			a.index = t
+			t.Around(a.before, a.beforeID)
+			a.index, a.before = t, nil
 		}
+	}
+	if a.index == nil {
+		a.before = append(a.before, a.beforeID...)
 	}
 	if c.Pipeline != "" {
 		a.after = json.AppendString(append(a.after, `,"pipeline":`...), c.Pipeline)
@@ -81,22 +85,23 @@ type line struct {
 
 // append appends the action but for a.after.
 func (a *action) append(dst []byte, e *agent.Event) ([]byte, line) {
-	dst = append(dst, a.before...)
-	l := line{own: true, quote: a.named}
+	l := line{own: true, quote: true}
 	if a.index != nil {
 		dst, l.own = a.index.AppendJSON(dst, e)
+	} else {
+		dst = append(dst, a.before...)
 	}
-	if !a.noID && len(e.ID) > 0 {
-		dst, l.quote = append(dst, a.beforeID...), true
-		if len(e.ID) > MaxID {
-			a.repairs.Add(fields.IDHashed)
-			sum := sha256.Sum256(e.ID)
-			dst = hex.AppendEncode(dst, sum[:])
-		} else {
-			start := len(dst)
-			dst = fields.AppendInside(dst, e.ID)
-			l.id = dst[start:]
-		}
+	switch {
+	case a.noID || len(e.ID) == 0:
+		dst, l.quote = dst[:len(dst)-len(a.beforeID)], a.named
+	case len(e.ID) > MaxID:
+		a.repairs.Add(fields.IDHashed)
+		sum := sha256.Sum256(e.ID)
+		dst = hex.AppendEncode(dst, sum[:])
+	default:
+		start := len(dst)
+		dst = fields.AppendInside(dst, e.ID)
+		l.id = dst[start:]
 	}
 	if a.bySource && len(e.Source) > 0 {
 		if l.quote {

@@ -1,47 +1,10 @@
 package ecs
 
 import (
-	"fmt"
-
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/route"
 )
-
-// What events are in the words of ECS, by their type; the last is for all other types.
-var words = [...]struct{ eventType, kind, category string }{
-	{"anomaly", "alert", "intrusion_detection"},
-	{"alert", "alert", "intrusion_detection"},
-	{"security_event", "event", "intrusion_detection"},
-	{"risk_assessment", "state", "host"},
-	{"compliance_check", "state", "configuration"},
-	{"telemetry", "metric", "host"},
-	{"workflow_execution", "event", "host"},
-	{"", "event", "host"},
-}
-
-func wordsOf(eventType []byte) int {
-	for i := range len(words) - 1 {
-		if string(eventType) == words[i].eventType {
-			return i
-		}
-	}
-	return len(words) - 1
-}
-
-// describe makes the members of event that follow from its type and severity,
-// behind the open quote of its id. For a type of its own the end of the dataset and the severity are left open.
-func describe(w int, app, eventType string, s agent.Severity) []byte {
-	text := fmt.Sprintf(`","kind":%q,"category":[%q],"type":["info"],"module":`, words[w].kind, words[w].category)
-	b := fields.AppendString([]byte(text), []byte(app))
-	b = append(b, `,"dataset":"`...)
-	b = append(fields.AppendInside(b, []byte(app)), '.')
-	if eventType == "" {
-		return b
-	}
-	b = append(b, eventType+`","severity":`...)
-	return append(b, fields.ECSSeverity(s)...)
-}
 
 // How a document begins, around its time.
 const (
@@ -50,136 +13,157 @@ const (
 	afterTime = `","ecs":{"version":"` + Version + `"},"message":`
 )
 
-// appendDocument appends a document of which the beginning is there already, up to the value of message.
-func (c *Codec) appendDocument(dst []byte, e *agent.Event, l line) []byte {
-	var f fields.Fields
-	c.reader.Read(&f, e)
-
-	fields.PutISO((*[fields.SizeISO]byte)(dst[len(dst)-len(blanks+afterTime):]), e.Time)
-	if title := f.Get(fields.Title); title != nil {
-		dst = title.AppendJSON(dst)
-	} else {
-		dst = fields.AppendString(dst, f.Headline(e))
-	}
-	dst = c.appendEvent(dst, e, &f, l.id) // whose closing brace, like those of others, comes with what follows
-	source, size := 0, 0                  // where the source stands as a JSON string
-	if len(e.Source) > 0 {
-		dst = append(dst, `},"host":{"id":"`...)
-		source = len(dst)
-		dst = fields.AppendInside(dst, e.Source)
-		size = len(dst) - source
-		dst = append(dst, '"')
-		if f.Kind == fields.Risk {
-			dst = c.appendRisk(dst, &f)
-		}
-	} else if f.Kind == fields.Risk {
-		before := len(dst)
-		dst = append(dst, `},"host":{`...)
-		empty := len(dst)
-		if dst = c.appendRisk(dst, &f); len(dst) == empty {
-			dst = dst[:before]
-		}
-	}
-	if detector := f.Get(fields.Detector); detector != nil {
-		dst = append(dst, `},"rule":{"name":`...)
-		dst = detector.AppendJSON(dst)
-	}
-	dst = c.appendThreat(dst, &f)
-	if len(e.Source) > 0 {
-		dst = append(dst, `},"related":{"hosts":["`...)
-		dst = append(dst, dst[source:source+size]...)
-		dst = append(dst, `"]`...)
-	}
-	if !l.own {
-		dst = append(dst, `},"tags":["`+route.Flag+`"]`...)
-		dst = append(dst, c.app[len("}"):]...)
-	} else {
-		dst = append(dst, c.app...)
-	}
-	dst = append(dst, e.Body...)
-	return append(dst, "}\n"...)
+// A document is written part after part. The closing brace of event, host,
+// rule, threat and related comes with what follows.
+type document struct {
+	fields.Fields
+	event   *agent.Event
+	line    line
+	between []byte // what stands between the id in the action and the value of message
+	source  []byte // the event's, as it stands in the document
+	codec   *Codec
+	repairs *fields.Repairs
 }
 
-// appendEvent appends the member event but for the brace that closes it. id is
-// how the event's id is written, if that is known.
-func (c *Codec) appendEvent(dst []byte, e *agent.Event, f *fields.Fields, id []byte) []byte {
-	about := c.unknown
-	w := wordsOf(e.Type)
-	if w < len(c.known) {
-		about = c.known[w][min(e.Severity, agent.Critical)]
-	}
-	switch {
-	case id != nil:
-		dst = append(append(dst, `,"event":{"id":"`...), id...)
-	case len(e.ID) > 0:
-		dst = fields.AppendInside(append(dst, `,"event":{"id":"`...), e.ID)
-	default:
-		dst = append(dst, `,"event":{`...)
-		about = about[len(`",`):]
-	}
-	dst = append(dst, about...)
-	if w == len(c.known) {
-		dst = fields.AppendInside(dst, fields.TypeOf(e))
-		dst = append(dst, `","severity":`...)
-		dst = append(dst, fields.ECSSeverity(e.Severity)...)
-	}
-	switch f.Kind {
-	case fields.Anomaly, fields.Risk:
-		if score := f.Score(); c.fits(score) {
-			dst = append(dst, `,"risk_score":`...)
-			dst = append(dst, score...)
+// The parts, in order.
+const (
+	begin = iota
+	message
+	eventOpens
+	eventID
+	eventAbout
+	eventResult
+	hostOpens
+	hostID
+	hostRisk
+	rule
+	threat
+	relatedOpens
+	relatedHost
+	relatedCloses
+	original
+	parts
+)
+
+// madeOf is what the parts are made of that are not always the same.
+var madeOf = [parts]fields.Set{
+	message:     fields.Of(fields.Title),
+	eventID:     fields.Itself,
+	eventResult: fields.Of(fields.AnomalyScore, fields.RiskScore, fields.IsCompliant),
+	hostID:      fields.Itself,
+	hostRisk:    fields.Of(fields.RiskLevel, fields.RiskScore),
+	rule:        fields.Of(fields.Detector),
+	threat:      fields.Attacks,
+	relatedHost: fields.Itself,
+	original:    fields.Itself,
+}
+
+// every is the plan for events with which something is unusual.
+var every = fields.Every(parts)
+
+// appendDocument appends what is behind the id in the action of e, and the document.
+func (c *Codec) appendDocument(dst []byte, e *agent.Event, l line, between []byte) []byte {
+	var d document
+	d.event, d.line, d.between, d.codec, d.repairs = e, l, between, c, c.repairs
+	c.reader.Read(&d.Fields, e)
+	plan := every
+	if l.id != nil && l.own && len(e.Source) > 0 {
+		if plan = d.Plan(e.Severity); plan == nil {
+			plan = d.newPlan()
 		}
-	case fields.Compliance:
-		if outcome := f.Outcome(); outcome != "" {
-			dst = append(dst, `,"outcome":"`...)
-			dst = append(append(dst, outcome...), '"')
+	}
+	time := len(dst) + len(between) - len(blanks+afterTime)
+	dst = d.write(dst, plan.Pieces)
+	fields.PutISO((*[fields.SizeISO]byte)(dst[time:]), e.Time)
+	return dst
+}
+
+// newPlan makes the plan for events like this one.
+func (d *document) newPlan() *fields.Plan {
+	like := *d
+	return d.MakePlan(d.event.Severity, every, madeOf[:], func(dst []byte, p fields.Piece, r *fields.Repairs) []byte {
+		like.repairs = r
+		return like.write(dst, []fields.Piece{p})
+	})
+}
+
+// write appends pieces of the document.
+func (d *document) write(dst []byte, pieces []fields.Piece) []byte {
+	e := d.event
+	for i := range pieces {
+		p := &pieces[i]
+		dst = append(dst, p.Text...)
+		switch p.Part {
+		case begin:
+			dst = append(dst, d.between...)
+		case message:
+			dst = d.appendMessage(dst)
+		case eventOpens:
+			dst = append(dst, `,"event":{`...)
+			if len(e.ID) > 0 {
+				dst = append(dst, `"id":"`...)
+			}
+		case eventID:
+			if d.line.id != nil {
+				dst = fields.AppendShort(dst, d.line.id)
+			} else {
+				dst = fields.AppendInside(dst, e.ID)
+			}
+		case eventAbout:
+			if len(e.ID) > 0 {
+				dst = append(dst, `",`...)
+			}
+			dst = d.codec.appendAbout(dst, e)
+		case eventResult:
+			dst = d.appendResult(dst)
+		case hostOpens:
+			if len(e.Source) > 0 {
+				dst = append(dst, `},"host":{"id":"`...)
+			}
+		case hostID:
+			start := len(dst)
+			dst = fields.AppendInside(dst, e.Source)
+			d.source = dst[start:]
+		case hostRisk:
+			dst = d.appendRisk(dst)
+		case rule:
+			if detector := d.Get(fields.Detector); detector != nil {
+				dst = detector.AppendJSON(append(dst, `},"rule":{"name":`...))
+			}
+		case threat:
+			dst = d.codec.appendThreat(dst, &d.Fields)
+		case relatedOpens:
+			if len(e.Source) > 0 {
+				dst = append(dst, `},"related":{"hosts":["`...)
+			}
+		case relatedHost:
+			dst = fields.AppendShort(dst, d.source)
+		case relatedCloses:
+			dst = d.appendName(dst)
+		case original:
+			dst = append(dst, e.Body...)
+			dst = append(dst, "}\n"...)
 		}
 	}
 	return dst
 }
 
-// appendRisk appends the risk that a risk assessment found to its host.
-func (c *Codec) appendRisk(dst []byte, f *fields.Fields) []byte {
-	dst, risk := begin(dst, `"risk":{`)
-	if level := f.Get(fields.RiskLevel); level != nil {
-		dst = append(dst, `"calculated_level":`...)
-		start := len(dst)
-		dst = level.AppendJSON(dst)
-		capitalise(dst[start:])
+// appendMessage appends the title, or what takes its place.
+func (d *document) appendMessage(dst []byte) []byte {
+	if title := d.Get(fields.Title); title != nil {
+		return title.AppendJSON(dst)
 	}
-	if score := f.Get(fields.RiskScore); c.fits(score) {
-		dst = append(comma(dst), `"calculated_score":`...)
-		dst = append(dst, score...)
-	}
-	return risk.end(dst, '}')
+	return fields.AppendString(dst, d.Headline(d.event))
 }
 
-// capitalise makes "high" and "HIGH" "High", as ECS writes levels of risk. Other text stays.
-func capitalise(quoted []byte) {
-	for _, c := range quoted[1 : len(quoted)-1] {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return
-		}
+// appendName closes the member before, and appends what is left up to the original.
+func (d *document) appendName(dst []byte) []byte {
+	if len(d.event.Source) > 0 {
+		dst = append(dst, `"]`...)
 	}
-	for i := 1; i < len(quoted)-1; i++ {
-		if i == 1 {
-			quoted[i] &^= 0x20
-		} else {
-			quoted[i] |= 0x20
-		}
+	dst = append(dst, '}')
+	if !d.line.own {
+		dst = append(dst, `,"tags":["`+route.Flag+`"]`...)
 	}
-}
-
-// fits reports whether v is there and a number that a field of floats can
-// index. What it could not, so that the whole document would be refused, is
-// left out of the fields and stays in the original.
-func (c *Codec) fits(v fields.Value) bool {
-	if v == nil {
-		return false
-	}
-	ok := v.IsNumber() && v.FitsFloat()
-	if !ok {
-		c.repairs.Add(fields.NotNumber)
-	}
-	return ok
+	return append(dst, d.codec.app...)
 }

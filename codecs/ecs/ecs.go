@@ -44,10 +44,9 @@ type Codec struct {
 	action  action
 	raw     bool
 
-	between []byte                                     // the end of the action and the beginning of the document, with blanks for its time
-	known   [len(words) - 1][agent.Critical + 1][]byte // described in full
-	unknown []byte                                     // described up to the type
-	app     []byte                                     // },"app":
+	between []byte             // the end of the action and the beginning of the document, with blanks for its time
+	about   [len(words)][]byte // what describe made
+	app     []byte             // ,"app":
 	repairs *fields.Repairs
 }
 
@@ -87,12 +86,9 @@ func New(c Config) (*Codec, error) {
 	if !k.raw {
 		k.between = append(k.between, head+blanks+afterTime...)
 	}
-	k.app = append(fields.AppendString([]byte("},"), []byte(c.App)), ':')
-	k.unknown = describe(len(words)-1, c.App, "", agent.Unset)
-	for w := range k.known {
-		for s := range k.known[w] {
-			k.known[w][s] = describe(w, c.App, words[w].eventType, agent.Severity(s))
-		}
+	k.app = append(fields.AppendString([]byte(","), []byte(c.App)), ':')
+	for w := range k.about {
+		k.about[w] = describe(w, c.App)
 	}
 	return k, nil
 }
@@ -100,15 +96,14 @@ func New(c Config) (*Codec, error) {
 // Encode appends the action and the document of e, each ended by a line feed. It never fails.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	dst, l := c.action.append(dst, e)
-	if l.quote {
-		dst = append(dst, c.between...)
-	} else {
-		dst = append(dst, bytes.TrimPrefix(c.between[len(`"`):], []byte(","))...) // what follows is the first member
+	between := c.between
+	if !l.quote {
+		between = bytes.TrimPrefix(between[len(`"`):], []byte(",")) // what follows is the first member
 	}
 	if c.raw {
-		return appendRaw(dst, e), nil
+		return appendRaw(append(dst, between...), e), nil
 	}
-	return c.appendDocument(dst, e, l), nil
+	return c.appendDocument(dst, e, l, between), nil
 }
 
 // appendRaw appends the body, with @timestamp as its first member unless it has one.

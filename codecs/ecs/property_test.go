@@ -15,7 +15,7 @@ import (
 	"github.com/adrian207/siemd/codecs/internal/vectors"
 )
 
-type document struct {
+type parsed struct {
 	At      string `json:"@timestamp"`
 	ECS     struct{ Version string }
 	Message string
@@ -49,7 +49,7 @@ type labels struct{ ID, Name []string }
 
 // parse reads one action and its document. Elasticsearch refuses an object
 // that has a key twice, and so does this.
-func parse(t interface{ Fatalf(string, ...any) }, out []byte) (action map[string]map[string]string, d document, raw []byte) {
+func parse(t interface{ Fatalf(string, ...any) }, out []byte) (action map[string]map[string]string, d parsed, raw []byte) {
 	lines := bytes.SplitAfter(out, []byte("\n"))
 	if len(lines) != 3 || len(lines[2]) != 0 {
 		t.Fatalf("%d lines: %q", len(lines)-1, out)

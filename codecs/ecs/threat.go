@@ -35,14 +35,14 @@ func (c *Codec) appendThreat(dst []byte, f *fields.Fields) []byte {
 // value, and the parent of a sub-technique beside it.
 func appendAttack(dst []byte, m *fields.Mitre) []byte {
 	before := len(dst)
-	dst = append(dst, threat...)
+	dst = append(dst, attack...)
 	empty := len(dst)
-	dst, tactic := begin(dst, `"tactic":{`)
+	dst, tactic := open(dst, `"tactic":{`)
 	dst = appendLabels(dst, m, fields.Tactics)
 	dst = tactic.end(dst, '}')
-	dst, technique := begin(dst, `"technique":{`)
+	dst, technique := open(dst, `"technique":{`)
 	dst = appendLabels(dst, m, fields.Techniques)
-	dst, sub := begin(dst, `"subtechnique":{`)
+	dst, sub := open(dst, `"subtechnique":{`)
 	dst = appendLabels(dst, m, fields.SubTechniques)
 	dst = sub.end(dst, '}')
 	if dst = technique.end(dst, '}'); len(dst) == empty {
@@ -53,7 +53,7 @@ func appendAttack(dst []byte, m *fields.Mitre) []byte {
 
 // appendLabels appends the arrays id and name of one part of ATT&CK.
 func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
-	dst, ids := begin(dst, `"id":[`)
+	dst, ids := open(dst, `"id":[`)
 	if part == fields.SubTechniques {
 		m.Each(fields.Techniques, func(l fields.Label) {
 			if parent(l.ID) != nil {
@@ -69,12 +69,12 @@ func appendLabels(dst []byte, m *fields.Mitre, part fields.Part) []byte {
 		}
 	})
 	dst = ids.end(dst, ']')
-	dst, names := begin(dst, `"name":[`)
+	dst, names := open(dst, `"name":[`)
 	m.Each(part, func(l fields.Label) { dst = names.add(dst, l.Name) })
 	return names.end(dst, ']')
 }
 
-const threat = `},"threat":{"framework":"MITRE ATT&CK"`
+const attack = `},"threat":{"framework":"MITRE ATT&CK"`
 
 // parent is the technique, without the closing quote, of a sub-technique such
 // as "T1110.001", and nil for anything else.
@@ -95,8 +95,8 @@ type list struct {
 	start, inside int
 }
 
-// begin opens a list behind what is there.
-func begin(dst []byte, opening string) ([]byte, list) {
+// open opens a list behind what is there.
+func open(dst []byte, opening string) ([]byte, list) {
 	start := len(dst)
 	dst = append(comma(dst), opening...)
 	return dst, list{start, len(dst)}
