@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/rfc5424"
 )
@@ -38,7 +37,12 @@ const (
 
 // Codec is an agent.Encoder for one line without a frame. It is safe for concurrent use.
 type Codec struct {
-	reader     fields.Reader
+	reader fields.Reader
+	form
+}
+
+// A form is how lines are written.
+type form struct {
 	header     *rfc5424.Header
 	nilSD      bool   // the header is followed by "- "
 	device     []byte // "CEF:0|vendor|product|version|"
@@ -65,7 +69,7 @@ func New(c Config) (*Codec, error) {
 	if c.MaxMessage != 0 && c.MaxMessage < rfc5424.MinMessage {
 		return nil, fmt.Errorf("max_message: %d is less than %d", c.MaxMessage, rfc5424.MinMessage)
 	}
-	k := &Codec{header: h, nilSD: c.RFC == "5424", version: c.Version, max: c.MaxMessage}
+	k := &Codec{form: form{header: h, nilSD: c.RFC == "5424", version: c.Version, max: c.MaxMessage}}
 	k.device = fmt.Appendf(nil, "CEF:%d|", c.Version)
 	for _, f := range []struct {
 		name, value string
@@ -87,109 +91,4 @@ func New(c Config) (*Codec, error) {
 	}
 	k.repairs = c.Repairs // from here on, what is repaired comes from events
 	return k, nil
-}
-
-// A line under construction. Groups are pairs that stand and fall together, a
-// custom field with its label; msg is where the text is that may be cut.
-type line struct {
-	start       int // where the line begins
-	msg, msgEnd int
-	needed      int // where what cannot be left out ends
-	groups      [40]int
-	n           int
-}
-
-// mark notes that a group of pairs ends at end.
-func (l *line) mark(end int) {
-	if l.n < len(l.groups) && (l.n == 0 || l.groups[l.n-1] != end) {
-		l.groups[l.n] = end
-		l.n++
-	}
-}
-
-// Encode appends one line without a frame. A line longer than MaxMessage loses
-// first from its msg, and if that is not enough whole pairs from its end.
-func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
-	var f fields.Fields
-	c.reader.Read(&f, e)
-	l := line{start: len(dst)}
-	dst = c.header.Append(dst, e)
-	if c.nilSD {
-		dst = append(dst, "- "...)
-	}
-	dst = c.appendHeader(dst, e, &f)
-	dst = c.appendPairs(dst, &l, e, &f)
-	if c.max > 0 && len(dst)-l.start > c.max {
-		return c.fit(dst, &l)
-	}
-	return dst, nil
-}
-
-func (c *Codec) appendHeader(dst []byte, e *agent.Event, f *fields.Fields) []byte {
-	dst = append(dst, c.device...)
-	n := len(dst)
-	if f.Kind == fields.Anomaly {
-		dst = c.headerValue(dst, f.Get(fields.AnomalyType), maxClass)
-	}
-	if len(dst) == n {
-		dst = c.headerField(dst, fields.TypeOf(e), maxClass)
-	}
-	if len(dst) == n { // a type of nothing but spaces
-		dst = append(dst, "event"...)
-	}
-	dst = append(dst, '|')
-	n = len(dst)
-	dst = c.headerValue(dst, f.Get(fields.Title), maxName)
-	if len(dst) == n {
-		dst = c.headerField(dst, f.Headline(e), maxName)
-	}
-	if len(dst) == n {
-		dst = append(dst, "event"...)
-	}
-	dst = append(dst, '|')
-	dst = append(dst, fields.CEFSeverity(e.Severity)...)
-	return append(dst, '|')
-}
-
-// headerValue is headerField for a raw value.
-func (c *Codec) headerValue(dst []byte, v fields.Value, limit int) []byte {
-	if v == nil {
-		return dst
-	}
-	if text, ok := v.Plain(); ok {
-		return c.headerField(dst, text, limit)
-	}
-	n := len(dst)
-	dst = v.AppendText(dst)
-	m := len(dst)
-	dst = c.headerField(dst, dst[n:m], limit)
-	return append(dst[:n], dst[m:]...)
-}
-
-// fit shortens a line that is too long.
-func (c *Codec) fit(dst []byte, l *line) ([]byte, error) {
-	c.repairs.Add(fields.Truncated)
-	over := func() int { return len(dst) - l.start - c.max }
-	// The text is what people read: whole pairs go before it falls below this.
-	const worth = 64
-	enough := func() bool { return over() <= 0 || l.msgEnd-l.msg >= over()+worth }
-	for len(dst) > l.needed && !enough() {
-		end := l.needed
-		if l.n > 0 {
-			l.n--
-			end = l.groups[l.n]
-		}
-		if end < len(dst) {
-			dst = dst[:end]
-			c.repairs.Add(fields.PairDropped)
-		}
-	}
-	if n := over(); n > 0 {
-		short := cutEscaped(dst[l.msg:l.msgEnd], l.msgEnd-l.msg-n)
-		if l.msgEnd-l.msg-len(short) < n || len(short) == 0 {
-			return dst[:l.start], ErrTooLong
-		}
-		dst = append(dst[:l.msg+len(short)], dst[l.msgEnd:]...)
-	}
-	return dst, nil
 }

@@ -8,7 +8,7 @@ import (
 
 // headerField appends a header field: one line, trimmed, at most limit characters,
 // with backslash and pipe escaped, and = not.
-func (c *Codec) headerField(dst, value []byte, limit int) []byte {
+func (c *form) headerField(dst, value []byte, limit int) []byte {
 	if fields.IsClean(value, '\\', '|', 0) {
 		return append(dst, c.cut(value, limit)...)
 	}
@@ -32,7 +32,7 @@ func (c *Codec) headerField(dst, value []byte, limit int) []byte {
 
 // appendValue appends the value of a pair: trimmed, at most limit characters
 // (0: any number), with backslash and = escaped, line ends as \n and \r, and pipes not escaped.
-func (c *Codec) appendValue(dst, value []byte, limit int) []byte {
+func (c *form) appendValue(dst, value []byte, limit int) []byte {
 	if fields.IsClean(value, '\\', '=', 0) {
 		return append(dst, c.cut(value, limit)...)
 	}
@@ -48,7 +48,7 @@ func (c *Codec) appendValue(dst, value []byte, limit int) []byte {
 
 // appendLines appends value with CRLF as LF and other control characters,
 // except for line ends, as spaces.
-func (c *Codec) appendLines(dst, value []byte) []byte {
+func (c *form) appendLines(dst, value []byte) []byte {
 	for i, b := range value {
 		switch {
 		case b == '\r' && i+1 < len(value) && value[i+1] == '\n':
@@ -64,7 +64,7 @@ func (c *Codec) appendLines(dst, value []byte) []byte {
 	return dst
 }
 
-func (c *Codec) escapeValue(dst, value []byte) []byte {
+func (c *form) escapeValue(dst, value []byte) []byte {
 	from := 0
 	for i, b := range value {
 		if b > '\\' || !escaped[b] {
@@ -88,7 +88,7 @@ var escaped = ['\\' + 1]bool{'\\': true, '=': true, '\n': true, '\r': true}
 
 // cut trims value and cuts it to limit characters, if limit is not 0. The cut
 // comes before the escaping, and what it leaves at the end is trimmed again.
-func (c *Codec) cut(value []byte, limit int) []byte {
+func (c *form) cut(value []byte, limit int) []byte {
 	value = fields.Trim(value)
 	if limit == 0 || len(value) <= limit {
 		return value

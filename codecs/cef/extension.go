@@ -28,7 +28,7 @@ type extension struct {
 
 func newExtensions(list []Extension, version int) ([]extension, error) {
 	var all []extension
-	var c Codec
+	var c form
 	seen := map[string]bool{}
 	for _, x := range list {
 		k, err := lookUp(x.Key, version)
@@ -59,7 +59,7 @@ func newExtensions(list []Extension, version int) ([]extension, error) {
 }
 
 // extension appends the pair of x, unless the event lacks the member or it does not fit the field.
-func (c *Codec) extension(dst []byte, x *extension, e *agent.Event) []byte {
+func (c *form) extension(dst []byte, x *extension, e *agent.Event) []byte {
 	v, ok := json.Get(e.Body, x.path...)
 	if !ok || json.IsAbsent(v) {
 		return dst

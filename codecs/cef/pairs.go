@@ -1,7 +1,6 @@
 package cef
 
 import (
-	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/rfc5424"
 )
@@ -16,70 +15,86 @@ const (
 	maxAttackID         = 32
 )
 
-// appendPairs appends the extension. The text of the rest of the line is
-// rt=..., so every later pair begins with the space that separates it.
-func (c *Codec) appendPairs(dst []byte, l *line, e *agent.Event, f *fields.Fields) []byte {
-	dst = append(dst, "rt="...)
-	dst = fields.AppendMillis(dst, e.Time)
-	dst = c.pair(dst, " externalId=", e.ID, maxExternalID)
-	dst = c.pair(dst, " deviceExternalId=", e.Source, maxDeviceExternalID)
-	dst = append(dst, c.dvchost...)
-	dst = c.pair(dst, " cat=", e.Type, maxCategory)
-	if outcome := f.Outcome(); outcome != "" {
-		dst = append(append(dst, " outcome="...), outcome...)
+// class appends the device event class: the kind of an anomaly, else the type.
+func (v *event) class(dst []byte) []byte {
+	n := len(dst)
+	if v.Kind == fields.Anomaly {
+		dst = v.form.headerValue(dst, v.Get(fields.AnomalyType), maxClass)
 	}
-	dst = c.message(dst, l, e, f)
-	l.needed = len(dst)
-	mitre, attacked := f.Mitre()
-	if c.version == 1 && attacked {
-		dst = c.attack(dst, mitre)
-		l.mark(len(dst))
+	if len(dst) == n {
+		dst = v.form.headerField(dst, fields.TypeOf(v.Event), maxClass)
 	}
-	switch f.Kind {
-	case fields.Anomaly:
-		dst = c.anomaly(dst, l, f, mitre)
-	case fields.Risk:
-		dst = c.risk(dst, l, f)
-	case fields.Compliance:
-		dst = c.compliance(dst, l, f)
+	if len(dst) == n { // a type of nothing but spaces
+		dst = append(dst, "event"...)
 	}
-	for i := range c.extensions {
-		dst = c.extension(dst, &c.extensions[i], e)
-		l.mark(len(dst))
+	return append(dst, '|')
+}
+
+// name appends the name and the severity.
+func (v *event) name(dst []byte) []byte {
+	n := len(dst)
+	dst = v.form.headerValue(dst, v.Get(fields.Title), maxName)
+	if len(dst) == n {
+		dst = v.form.headerField(dst, v.Headline(v.Event), maxName)
 	}
-	return dst
+	if len(dst) == n {
+		dst = append(dst, "event"...)
+	}
+	dst = append(dst, '|')
+	dst = append(dst, fields.CEFSeverity(v.Severity)...)
+	return append(dst, '|')
+}
+
+// headerValue is headerField for a raw value.
+func (c *form) headerValue(dst []byte, v fields.Value, limit int) []byte {
+	if v == nil {
+		return dst
+	}
+	if text, ok := v.Plain(); ok {
+		return c.headerField(dst, text, limit)
+	}
+	n := len(dst)
+	dst = v.AppendText(dst)
+	m := len(dst)
+	dst = c.headerField(dst, dst[n:m], limit)
+	return append(dst[:n], dst[m:]...)
 }
 
 // message appends msg: the figures of risk and compliance, else the
 // description, else what the header has as the name.
-func (c *Codec) message(dst []byte, l *line, e *agent.Event, f *fields.Fields) []byte {
-	n := len(dst)
-	if f.Kind == fields.Risk || f.Kind == fields.Compliance {
-		dst = rfc5424.AppendText(dst, e, f, c.repairs)
+func (v *event) message(dst []byte) []byte {
+	c, n := v.form, len(dst)
+	if v.Kind == fields.Risk || v.Kind == fields.Compliance {
+		dst = rfc5424.AppendText(dst, v.Event, &v.Fields, c.repairs)
 		dst = c.moved(dst, n, " msg=", maxMsg)
 	} else {
-		dst = c.value(dst, " msg=", f.Get(fields.Description), maxMsg, "")
+		dst = c.value(dst, " msg=", v.Get(fields.Description), maxMsg, "")
 		if len(dst) == n {
-			dst = c.value(dst, " msg=", f.Get(fields.Title), maxMsg, "")
+			dst = c.value(dst, " msg=", v.Get(fields.Title), maxMsg, "")
 		}
 		if len(dst) == n {
-			dst = c.pair(dst, " msg=", f.Headline(e), maxMsg)
+			dst = c.pair(dst, " msg=", v.Headline(v.Event), maxMsg)
 		}
 	}
-	l.msg, l.msgEnd = min(n+len(" msg="), len(dst)), len(dst)
+	if l := v.long; l != nil {
+		l.msg, l.msgEnd, l.needed = min(n+len(" msg="), len(dst)), len(dst), len(dst)
+	}
 	return dst
 }
 
-// attack appends what CEF 1.2 has for ATT&CK: one id.
-func (c *Codec) attack(dst []byte, mitre *fields.Mitre) []byte {
-	const framework = " frameworkName=MITRE ATT&CK"
+// framework appends what CEF 1.2 has for ATT&CK: one id.
+func (v *event) framework(dst []byte) []byte {
+	mitre, attacked := v.Mitre()
+	if v.form.version != 1 || !attacked {
+		return dst
+	}
 	n := len(dst)
-	dst = append(dst, framework...)
+	dst = append(dst, " frameworkName=MITRE ATT&CK"...)
 	m := len(dst)
 	first := true
 	mitre.Each(fields.Techniques, func(t fields.Label) {
 		if first && t.ID != nil {
-			dst = c.value(dst, " threatAttackID=", t.ID, maxAttackID, "")
+			dst = v.form.value(dst, " threatAttackID=", t.ID, maxAttackID, "")
 			first = false
 		}
 	})
@@ -89,83 +104,9 @@ func (c *Codec) attack(dst []byte, mitre *fields.Mitre) []byte {
 	return dst
 }
 
-func (c *Codec) anomaly(dst []byte, l *line, f *fields.Fields, mitre *fields.Mitre) []byte {
-	dst = c.mitre(dst, " cs1=", mitre, fields.Tactics, " cs1Label=mitreTactic")
-	l.mark(len(dst))
-	dst = c.mitre(dst, " cs2=", mitre, fields.Techniques, " cs2Label=mitreTechnique")
-	l.mark(len(dst))
-	dst = c.value(dst, " cs3=", f.Get(fields.Detector), maxCustom, " cs3Label=detector")
-	l.mark(len(dst))
-	dst = c.value(dst, " cs4=", f.Get(fields.Method), maxCustom, " cs4Label=detectionMethod")
-	l.mark(len(dst))
-	dst = c.value(dst, " cs5=", f.Get(fields.Recommendations), maxCustom, " cs5Label=recommendations")
-	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp1=", f.Get(fields.AnomalyScore), " cfp1Label=anomalyScore")
-	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp2=", f.Get(fields.Confidence), " cfp2Label=confidence")
-	l.mark(len(dst))
-	return dst
-}
-
-// mitre appends a custom field with ids of ATT&CK.
-func (c *Codec) mitre(dst []byte, key string, m *fields.Mitre, p fields.Part, labelled string) []byte {
-	if v, ok := m.Single(p); ok {
-		return c.value(dst, key, v, maxCustom, labelled)
-	}
-	n := len(dst)
-	return label(c.moved(m.AppendText(dst, p), n, key, maxCustom), n, labelled)
-}
-
-// A numbered slot and the text slot that takes over when a number is no
-// integer, which a cn field may not hold.
-type slot struct {
-	integer, text, integerLabel, textLabel string
-}
-
-var (
-	riskSlots = [...]slot{
-		{" cn1=", " cs2=", " cn1Label=riskScore", " cs2Label=riskScore"},
-		{" cn2=", " cs3=", " cn2Label=previousRiskScore", " cs3Label=previousRiskScore"},
-		{" cn3=", " cs4=", " cn3Label=riskScoreChange", " cs4Label=riskScoreChange"},
-	}
-	complianceSlots = [...]slot{
-		{" cn1=", " cs2=", " cn1Label=complianceScore", " cs2Label=complianceScore"},
-		{" cn2=", " cs3=", " cn2Label=policiesFailed", " cs3Label=policiesFailed"},
-		{" cn3=", " cs4=", " cn3Label=policiesTotal", " cs4Label=policiesTotal"},
-	}
-)
-
-func (c *Codec) risk(dst []byte, l *line, f *fields.Fields) []byte {
-	dst = c.value(dst, " cs1=", f.Get(fields.RiskFactors), maxCustom, " cs1Label=riskFactors")
-	l.mark(len(dst))
-	for i, v := range [...]fields.Value{f.Get(fields.RiskScore), f.Get(fields.PreviousScore), f.Get(fields.ScoreChange)} {
-		dst = c.number(dst, &riskSlots[i], v)
-		l.mark(len(dst))
-	}
-	dst = c.decimal(dst, " cfp1=", f.Get(fields.SecurityPosture), " cfp1Label=security_posture")
-	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp2=", f.Get(fields.ComplianceComponent), " cfp2Label=compliance")
-	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp3=", f.Get(fields.Vulnerability), " cfp3Label=vulnerability")
-	l.mark(len(dst))
-	dst = c.decimal(dst, " cfp4=", f.Get(fields.Behaviour), " cfp4Label=behavior")
-	l.mark(len(dst))
-	return dst
-}
-
-func (c *Codec) compliance(dst []byte, l *line, f *fields.Fields) []byte {
-	dst = c.value(dst, " cs1=", f.Get(fields.CriticalPolicies), maxCustom, " cs1Label=criticalPolicies")
-	l.mark(len(dst))
-	for i, v := range [...]fields.Value{f.Get(fields.ComplianceScore), f.Get(fields.PoliciesFailed), f.Get(fields.PoliciesTotal)} {
-		dst = c.number(dst, &complianceSlots[i], v)
-		l.mark(len(dst))
-	}
-	return dst
-}
-
 // pair appends a pair, unless nothing is left of its value. key has the space
 // in front and the = behind.
-func (c *Codec) pair(dst []byte, key string, value []byte, limit int) []byte {
+func (c *form) pair(dst []byte, key string, value []byte, limit int) []byte {
 	n := len(dst)
 	dst = append(dst, key...)
 	m := len(dst)
@@ -176,7 +117,7 @@ func (c *Codec) pair(dst []byte, key string, value []byte, limit int) []byte {
 }
 
 // value is pair for a raw value, followed by its label if it has one.
-func (c *Codec) value(dst []byte, key string, v fields.Value, limit int, labelled string) []byte {
+func (c *form) value(dst []byte, key string, v fields.Value, limit int, labelled string) []byte {
 	if v == nil {
 		return dst
 	}
@@ -190,7 +131,7 @@ func (c *Codec) value(dst []byte, key string, v fields.Value, limit int, labelle
 }
 
 // moved makes a pair of the text that was appended at n.
-func (c *Codec) moved(dst []byte, n int, key string, limit int) []byte {
+func (c *form) moved(dst []byte, n int, key string, limit int) []byte {
 	m := len(dst)
 	dst = c.pair(dst, key, dst[n:m], limit)
 	return append(dst[:n], dst[m:]...)
@@ -202,40 +143,4 @@ func label(dst []byte, n int, text string) []byte {
 		return dst
 	}
 	return append(dst, text...)
-}
-
-// decimal appends a number to a field for doubles. What is no number is left out.
-func (c *Codec) decimal(dst []byte, key string, v fields.Value, labelled string) []byte {
-	if v == nil {
-		return dst
-	}
-	if !isDecimal(fields.Trim(scalar(v))) {
-		c.repairs.Add(fields.NotNumber)
-		return dst
-	}
-	return c.value(dst, key, v, 0, labelled)
-}
-
-// number appends an integer to its slot, and anything else to the text slot beside it.
-func (c *Codec) number(dst []byte, s *slot, v fields.Value) []byte {
-	if v == nil {
-		return dst
-	}
-	n := len(dst)
-	if i := wholePart(fields.Trim(scalar(v))); i != nil {
-		return label(c.pair(dst, s.integer, i, 0), n, s.integerLabel)
-	}
-	c.repairs.Add(fields.NumberMoved)
-	return c.value(dst, s.text, v, maxCustom, s.textLabel)
-}
-
-// scalar is the text of v, or nil if v is an array or an object.
-func scalar(v fields.Value) []byte {
-	if text, ok := v.Plain(); ok {
-		return text
-	}
-	if v[0] != '"' {
-		return nil
-	}
-	return v.AppendText(nil) // digits written as escapes: nobody does that often
 }
