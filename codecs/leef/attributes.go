@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 )
 
@@ -49,82 +48,23 @@ const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 // out, with their pattern.
 const thirteenDigits = 1_000_000_000_000 * 1_000_000
 
-// attributes appends the attributes, the first without a delimiter in front.
-func (c *Codec) attributes(dst []byte, l *line, e *agent.Event, f *fields.Fields) []byte {
+// time appends the first attribute, devTime.
+func (c *form) time(dst []byte, ns int64) []byte {
 	dst = append(dst, "devTime="...)
-	if e.Time >= thirteenDigits {
-		dst = fields.AppendMillis(dst, e.Time)
-	} else {
-		dst = fields.AppendJava(dst, e.Time)
-		dst = c.key(dst, "devTimeFormat=")
-		dst = append(dst, "MMM dd yyyy HH:mm:ss.SSS z"...)
+	if ns >= thirteenDigits {
+		return fields.AppendMillis(dst, ns)
 	}
-	dst = c.key(dst, "sev=")
-	dst = append(dst, fields.CEFSeverity(e.Severity)...)
-	dst = c.text(dst, "cat=", e.Type)
-	dst = c.text(dst, "resource=", e.Source)
-	dst = c.text(dst, "externalId=", e.ID)
-	l.mark(len(dst))
-
-	switch f.Kind {
-	case fields.Anomaly:
-		dst = c.value(dst, l, "anomalyScore=", f.Get(fields.AnomalyScore))
-		dst = c.value(dst, l, "anomalyConfidence=", f.Get(fields.Confidence))
-		dst = c.value(dst, l, "detectionMethod=", f.Get(fields.Method))
-		dst = c.value(dst, l, "detector=", f.Get(fields.Detector))
-		if mitre, ok := f.Mitre(); ok {
-			dst = c.mitre(dst, l, "mitreTactic=", mitre, fields.Tactics)
-			dst = c.mitre(dst, l, "mitreTechnique=", mitre, fields.Techniques)
-		}
-		dst = c.title(dst, l, f.Get(fields.Title))
-	case fields.Risk:
-		dst = c.value(dst, l, "riskLevel=", f.Get(fields.RiskLevel))
-		dst = c.value(dst, l, "riskScore=", f.Get(fields.RiskScore))
-		dst = c.value(dst, l, "previousRiskScore=", f.Get(fields.PreviousScore))
-		dst = c.value(dst, l, "riskScoreChange=", f.Get(fields.ScoreChange))
-		dst = c.value(dst, l, "riskFactors=", f.Get(fields.RiskFactors))
-	case fields.Compliance:
-		dst = c.value(dst, l, "isCompliant=", f.Get(fields.IsCompliant))
-		dst = c.value(dst, l, "complianceScore=", f.Get(fields.ComplianceScore))
-		dst = c.value(dst, l, "policiesTotal=", f.Get(fields.PoliciesTotal))
-		dst = c.value(dst, l, "policiesPassed=", f.Get(fields.PoliciesPassed))
-		dst = c.value(dst, l, "policiesFailed=", f.Get(fields.PoliciesFailed))
-		dst = c.value(dst, l, "criticalPolicies=", f.Get(fields.CriticalPolicies))
-	default:
-		dst = c.title(dst, l, f.Get(fields.Title))
-	}
-	for i := range c.extra {
-		dst = c.extension(dst, l, &c.extra[i], e)
-	}
-	n := len(dst)
-	if dst = c.value(dst, l, "msg=", f.Get(fields.Description)); len(dst) > n {
-		l.msg = n + len(c.delimiter) + len("msg=")
-	}
-	return dst
+	dst = fields.AppendJava(dst, ns)
+	dst = c.key(dst, "devTimeFormat=")
+	return append(dst, "MMM dd yyyy HH:mm:ss.SSS z"...)
 }
 
-// title appends the title and notes where it stands.
-func (c *Codec) title(dst []byte, l *line, v fields.Value) []byte {
-	n := len(dst)
-	if dst = c.value(dst, l, "title=", v); len(dst) > n {
-		l.title, l.titleEnd = n+len(c.delimiter)+len("title="), len(dst)
-	}
-	return dst
-}
-
-func (c *Codec) key(dst []byte, key string) []byte {
+func (c *form) key(dst []byte, key string) []byte {
 	return append(append(dst, c.delimiter...), key...)
 }
 
 // value appends an attribute, unless nothing is left of its value.
-func (c *Codec) value(dst []byte, l *line, key string, v fields.Value) []byte {
-	dst = c.attribute(dst, key, v)
-	l.mark(len(dst))
-	return dst
-}
-
-// attribute is value for one that may still be cut.
-func (c *Codec) attribute(dst []byte, key string, v fields.Value) []byte {
+func (c *form) value(dst []byte, key string, v fields.Value) []byte {
 	if v == nil {
 		return dst
 	}
@@ -136,25 +76,23 @@ func (c *Codec) attribute(dst []byte, key string, v fields.Value) []byte {
 }
 
 // mitre appends an attribute with ids of ATT&CK.
-func (c *Codec) mitre(dst []byte, l *line, key string, m *fields.Mitre, p fields.Part) []byte {
+func (c *form) mitre(dst []byte, key string, m *fields.Mitre, p fields.Part) []byte {
 	if v, ok := m.Single(p); ok {
-		return c.value(dst, l, key, v)
+		return c.value(dst, key, v)
 	}
 	n := len(dst)
-	dst = c.moved(m.AppendText(dst, p), n, key)
-	l.mark(len(dst))
-	return dst
+	return c.moved(m.AppendText(dst, p), n, key)
 }
 
 // moved makes an attribute of the text that was appended at n.
-func (c *Codec) moved(dst []byte, n int, key string) []byte {
+func (c *form) moved(dst []byte, n int, key string) []byte {
 	m := len(dst)
 	dst = c.text(dst, key, dst[n:m])
 	return append(dst[:n], dst[m:]...)
 }
 
 // text appends an attribute: one line, trimmed, without the delimiter.
-func (c *Codec) text(dst []byte, key string, text []byte) []byte {
+func (c *form) text(dst []byte, key string, text []byte) []byte {
 	start := len(dst)
 	if len(text) == 0 {
 		return dst
@@ -173,7 +111,7 @@ func (c *Codec) text(dst []byte, key string, text []byte) []byte {
 }
 
 // blank replaces the delimiter by a space in what was appended at n.
-func (c *Codec) blank(dst []byte, n int) []byte {
+func (c *form) blank(dst []byte, n int) []byte {
 	i := bytes.Index(dst[n:], c.delimiter)
 	if i < 0 {
 		return dst

@@ -42,7 +42,7 @@ const maxShort = 255 // characters
 // maxKey is the longest key, in characters.
 const maxKey = 64
 
-func (c *Codec) newExtensions(list []Extension) ([]extension, error) {
+func (c *form) newExtensions(list []Extension) ([]extension, error) {
 	var all []extension
 	for _, x := range list {
 		switch {
@@ -67,19 +67,18 @@ func (c *Codec) newExtensions(list []Extension) ([]extension, error) {
 }
 
 // extension appends the attribute of x, unless the event lacks the member.
-func (c *Codec) extension(dst []byte, l *line, x *extension, e *agent.Event) []byte {
+func (c *form) extension(dst []byte, x *extension, e *agent.Event) []byte {
 	v, ok := json.Get(e.Body, x.path...)
 	if !ok || json.IsAbsent(v) {
 		return dst
 	}
 	n := len(dst)
-	dst = c.attribute(dst, x.key, fields.Value(v))
+	dst = c.value(dst, x.key, fields.Value(v))
 	if value := n + len(c.delimiter) + len(x.key); x.limit > 0 && len(dst) > value {
 		if kept := fields.Trim(fields.CutChars(dst[value:], x.limit)); len(kept) < len(dst)-value {
 			c.repairs.Add(fields.Truncated)
 			dst = dst[:value+len(kept)]
 		}
 	}
-	l.mark(len(dst))
 	return dst
 }

@@ -1,8 +1,11 @@
 package leef
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/internal/vectors"
 	"github.com/adrian207/siemd/codecs/rfc5424"
 )
@@ -52,6 +55,37 @@ func TestContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	vectors.Contract(t, c)
+}
+
+func TestEventsThatResembleThoseBefore(t *testing.T) {
+	for _, c := range []Config{
+		{Vendor: "v", Product: "p", ProductVersion: "1"},
+		{Vendor: "v", Product: "p", ProductVersion: "1", Delimiter: "^", MaxMessage: 480, Extensions: []Extension{{"usrName", "detection.method"}, {"base", "anomaly.baseline"}}},
+	} {
+		vectors.Alike(t, func(r *fields.Repairs) (agent.Encoder, error) {
+			c.Repairs = r
+			return New(c)
+		})
+	}
+}
+
+// A line that is too long is written twice, but repaired once.
+func TestRepairsOfLongLinesAreCountedOnce(t *testing.T) {
+	var r fields.Repairs
+	c, err := New(Config{Vendor: "v", Product: "p", ProductVersion: "1", MaxMessage: 480, HeaderConfig: rfc5424.HeaderConfig{Repairs: &r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		before := r.Count(fields.ControlChar)
+		e := &agent.Event{Body: []byte(`{"title":"a\tb","description":"` + strings.Repeat("x", 600) + `"}`)}
+		if out, err := c.Encode(nil, e); err != nil || len(out) > 480 {
+			t.Errorf("%v: %d bytes", err, len(out))
+		}
+		if n := r.Count(fields.ControlChar) - before; n != 1 {
+			t.Errorf("%d repairs", n)
+		}
+	}
 }
 
 func BenchmarkEncode(b *testing.B) {
