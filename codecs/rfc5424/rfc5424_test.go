@@ -1,8 +1,12 @@
 package rfc5424
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/adrian207/siemd/agent"
+	"github.com/adrian207/siemd/codecs/fields"
 	"github.com/adrian207/siemd/codecs/internal/vectors"
 )
 
@@ -48,6 +52,40 @@ func TestContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	vectors.Contract(t, c)
+}
+
+func TestEventsThatResembleThoseBefore(t *testing.T) {
+	for _, c := range []Config{{BOM: "auto"}, {MaxMessage: 480, BOM: "always"}, {HeaderConfig: HeaderConfig{RFC: "3164"}}} {
+		vectors.Alike(t, func(r *fields.Repairs) (agent.Encoder, error) {
+			c.Repairs = r
+			return New(c)
+		})
+	}
+}
+
+// A message that is too long is written twice, but repaired once, and what does not fit at all is not repaired.
+func TestRepairsOfLongMessagesAreCountedOnce(t *testing.T) {
+	var r fields.Repairs
+	c, err := New(Config{MaxMessage: 480, HeaderConfig: HeaderConfig{Repairs: &r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	title := []byte(`{"title":"a\tb` + strings.Repeat("x", 600) + `"}`)
+	for range 3 {
+		for _, want := range []struct {
+			id   string
+			err  error
+			more uint64
+		}{{"1", nil, 1}, {strings.Repeat("1", 500), ErrTooLong, 0}} {
+			before := r.Count(fields.ControlChar)
+			if out, err := c.Encode(nil, &agent.Event{ID: []byte(want.id), Body: title}); !errors.Is(err, want.err) || len(out) > 480 {
+				t.Errorf("%v: %d bytes", err, len(out))
+			}
+			if n := r.Count(fields.ControlChar) - before; n != want.more {
+				t.Errorf("%d repairs with an id of %d bytes, want %d", n, len(want.id), want.more)
+			}
+		}
+	}
 }
 
 func BenchmarkEncode(b *testing.B) {
