@@ -12,6 +12,7 @@ func (r *run) acked(j *job) {
 		j.file.inflight--
 	}
 	if j.err != nil {
+		r.settled = append(r.settled, j.settled...)
 		if r.failing == nil || errors.Is(r.failing, errDropped) {
 			r.failing = j.err
 		}
@@ -58,6 +59,7 @@ func (r *run) rewind(now time.Time) {
 			j.file.inflight--
 		}
 		r.hand.release(j.buffer)
+		r.settled = append(r.settled, j.settled...)
 	}
 	r.outbox = nil
 	r.hand.failed.Store(false)

@@ -43,7 +43,7 @@ func (r *run) drain(f *file, now time.Time) {
 func (r *run) reopen(f *file, path string) {
 	f.gone, f.finished = 0, false
 	r.rename(f, path)
-	f.lost, f.followed, f.was = true, true, filepath.Join(filepath.Dir(path), stem(path))
+	f.lost, f.was = true, filepath.Join(filepath.Dir(path), stem(path))
 	r.draining[f] = true
 	if f.offset == 0 { // it was empty: nothing is known of it
 		f.marked, f.found, f.changed = false, time.Now(), time.Now()

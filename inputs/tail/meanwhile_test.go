@@ -286,3 +286,24 @@ func TestFirstCopies(t *testing.T) {
 		u.end()
 	}
 }
+
+// A file that left its name, was finished and is written to again does not
+// stand for those that had the name after it.
+func TestReopenedBeforeItsFollowers(t *testing.T) {
+	u := newUnsteady(t, 0, false, "app.log")
+	defer func() { u.end() }()
+	u.take(lines("app.log"))
+	u.look()
+	u.take(moved("app.log", "app.log.1"))
+	u.run.scan(time.Now())
+	u.take(lines("app.log")) // that is all it waited for, but no scan has seen it
+	for u.run.tick(time.Now()); len(u.run.queue) > 0; u.run.tick(time.Now()) {
+		u.turns()
+	}
+	u.take(moved("app.log", "app.log.2"), lines("app.log.1"))
+	u.notify("app.log.1")
+	u.look()
+	u.take(lines("app.log"), moved("app.log", "app.log.3"), lines("app.log"))
+	u.restart()
+	u.checkAll()
+}
