@@ -45,15 +45,30 @@ func (r *Runner) Alive(ctx context.Context) error { return r.do(ctx, func() {}) 
 func (r *Runner) Takes(typ []byte, sev agent.Severity) bool { return r.match.match(typ, sev) }
 
 // Flush sends the events that are in the log now without waiting for others to fill the batch.
-func (r *Runner) Flush() { r.flushTo(r.o.Source.Head()) }
+func (r *Runner) Flush() { r.flushTo(goal{to: r.o.Source.Head()}) }
 
-func (r *Runner) flushTo(seq uint64) {
+// A goal is what is not to wait for others: the events before to, and of the
+// batch that holds these the rest too, unless nothing but these is asked for.
+type goal struct {
+	to    uint64
+	exact bool
+}
+
+// with is the one of two goals that reaches the other.
+func (g goal) with(o goal) goal {
+	if o.to > g.to || o.to == g.to && !o.exact {
+		return o
+	}
+	return g
+}
+
+func (r *Runner) flushTo(g goal) {
 	for {
 		select {
-		case r.flush <- seq:
+		case r.flush <- g:
 			return
 		case old := <-r.flush:
-			seq = max(seq, old)
+			g = g.with(old)
 		}
 	}
 }
@@ -126,7 +141,7 @@ func (r *Runner) notifyPassed(seq uint64) {
 // held back. It returns when all of it is finished, or with an error that says
 // how much is left when ctx ends.
 func (r *Runner) Drain(ctx context.Context) error {
-	_, _, err := r.process(ctx, r.o.Source.Head())
+	_, _, err := r.process(ctx, goal{to: r.o.Source.Head()})
 	if err != nil {
 		return fmt.Errorf("%d events are left: %w", r.Pending(), err)
 	}
@@ -135,17 +150,17 @@ func (r *Runner) Drain(ctx context.Context) error {
 
 // ProcessPending sends the next limit events of the log now and waits for what
 // becomes of them. When ctx ends before, it returns what was done so far and
-// the error. Events after them that went in the same batches are counted too.
+// the error. Others are counted with them if their batch was on its way before.
 func (r *Runner) ProcessPending(ctx context.Context, limit int) (sent, failed int, err error) {
 	head, seq := r.o.Source.Head(), r.o.Cursor.Seq()
-	return r.process(ctx, seq+min(uint64(max(limit, 0)), head-min(seq, head)))
+	return r.process(ctx, goal{seq + min(uint64(max(limit, 0)), head-min(seq, head)), true})
 }
 
-func (r *Runner) process(ctx context.Context, to uint64) (sent, failed int, err error) {
+func (r *Runner) process(ctx context.Context, g goal) (sent, failed int, err error) {
 	before := r.Ledger().Counts
 	r.Kick()
-	r.flushTo(to)
-	err = r.waitPassed(ctx, to)
+	r.flushTo(g)
+	err = r.waitPassed(ctx, g.to)
 	after := r.Ledger().Counts
 	return less(after.Sent, before.Sent), less(after.Failed, before.Failed), err
 }
@@ -159,7 +174,7 @@ func less(a, b uint64) int { return int(a - min(a, b)) }
 // knows only whether it is in the failed store.
 func (r *Runner) WaitFor(ctx context.Context, seq uint64) (Outcome, error) {
 	answer := make(chan Outcome, 1)
-	r.flushTo(seq + 1)
+	r.flushTo(goal{to: seq + 1})
 	err := r.do(ctx, func() {
 		if o := r.outcomeOf(seq); o.Result != Pending {
 			answer <- o

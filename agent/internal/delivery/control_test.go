@@ -69,6 +69,50 @@ func TestProcessPending(t *testing.T) {
 	})
 }
 
+// TestProcessPendingLimit: what is beyond the limit goes on waiting for others. Every third event is left
+// out by the filter, or else by the encoder.
+func TestProcessPendingLimit(t *testing.T) {
+	for third, refused := range map[string]int{"other": 0, "bad": 1} {
+		inBubble(t, third, func(t *testing.T, b *bench) {
+			if refused > 0 {
+				b.out = &fakeEncoder{b.fake}
+			}
+			b.cfg.Batch.MaxWait = agent.Duration(time.Hour)
+			b.cfg.Filter.EventTypes = []string{"good", "bad"}
+			for i := range 51 {
+				b.log.put(nil, event(i, []string{"good", "good", third}[i%3]))
+			}
+			b.start()
+			within(time.Second)
+			f := func(limit, wantSent, thirds int) {
+				t.Helper()
+				sent, failed, err := b.runner.ProcessPending(t.Context(), limit)
+				if sent != wantSent || failed != refused*thirds || err != nil {
+					t.Errorf("ProcessPending(%d) = %d, %d, %v; want %d, %d", limit, sent, failed, err, wantSent, refused*thirds)
+				}
+				b.check()
+			}
+			f(10, 7, 3)
+			f(1, 1, 0)
+			f(3, 2, 1)
+			b.log.put(nil, event(51, "good"))
+			within(time.Minute)
+			f(16, 10, 6) // to event 29
+			within(time.Hour)
+			b.counts(wal.Counts{Sent: 35, Failed: uint64(refused * 17), Filtered: uint64((1 - refused) * 17)})
+			for i := range 52 {
+				want := 1
+				if i%3 == 2 {
+					want = 0
+				}
+				if got := b.fake.got(i); got != want {
+					t.Errorf("event %d was sent %d times, want %d", i, got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestKick(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
 		var down atomic.Bool

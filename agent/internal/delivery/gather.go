@@ -21,7 +21,7 @@ type gatherer struct {
 	wires   int       // bytes that a new span makes room for
 	events  int       // and events
 	sent    []run     // by the runner before, from pos on
-	flushTo uint64    // events before it do not wait for others
+	goal    goal      // what does not wait for others; zero: all does
 	blocks  chan *held
 	starved chan struct{} // the budget is spent: what is here has to go
 }
@@ -126,16 +126,19 @@ func (g *gatherer) gather(ctx context.Context) {
 			g.hasten()
 		case <-g.starved:
 			g.hasten()
-		case g.flushTo = <-g.flush:
+		case asked := <-g.flush:
+			g.goal = g.goal.with(asked)
 		case out <- g.cur:
 			g.handedOver(g.newSpan(g.pos))
 		case <-ctx.Done():
 			g.drop()
 			return
 		}
-		if g.flushTo > 0 && g.pos >= g.flushTo {
-			g.hasten()
-			g.flushTo = 0
+		if g.goal.to > 0 && g.pos >= g.goal.to {
+			if !g.goal.exact || !g.cutAt(ctx, g.goal.to) {
+				g.hasten()
+			}
+			g.goal = goal{}
 		}
 	}
 }
@@ -166,6 +169,20 @@ func (g *gatherer) cutFor(ctx context.Context, next *span) {
 	case <-ctx.Done():
 		s.free(g.budget)
 	}
+}
+
+// cutAt hands over the current span's part before seq, and goes on with the
+// rest as if it had come alone. False: that cannot be done.
+func (g *gatherer) cutAt(ctx context.Context, seq uint64) bool {
+	if seq <= g.cur.from || seq >= g.cur.to || g.cur.counts.Sent > 0 {
+		return seq <= g.cur.from // nothing of it is meant
+	}
+	rest := g.newSpan(seq)
+	g.cur.moveTo(rest)
+	g.cutFor(ctx, rest)
+	g.gathering.Store(rest.received)
+	g.linger.Reset(time.Until(g.until))
+	return true
 }
 
 // seal makes the current span fit to be handed over; it may grow nevertheless, and is sealed again.

@@ -58,7 +58,7 @@ type Runner struct {
 	budget   *budget
 	spans    chan *span
 	spare    chan *span
-	flush    chan uint64
+	flush    chan goal
 	results  chan result
 	control  chan func()
 	kicks    chan struct{}
@@ -121,7 +121,7 @@ func New(o Options) *Runner {
 		match:   newMatcher(o.Config.Filter),
 		budget:  newBudget(o.MaxBytes),
 		spans:   make(chan *span),
-		flush:   make(chan uint64, 1),
+		flush:   make(chan goal, 1),
 		control: make(chan func()),
 		kicks:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
