@@ -54,6 +54,15 @@ func (s *selection) query(ids ...string) url.Values {
 	return q
 }
 
+// limited is query with the limit, which is not that of a page.
+func (s *selection) limited(ids ...string) url.Values {
+	q := s.query(ids...)
+	if s.limit != 0 {
+		q.Set("limit", strconv.Itoa(s.limit))
+	}
+	return q
+}
+
 // failedEvent is an item of GET /failed.
 type failedEvent struct {
 	ID           string          `json:"id"`

@@ -24,7 +24,7 @@ func newFailedRetry(std streams) *cobra.Command {
 		Example: `  siemd failed retry --connection splunk-prod --max-age 12h
   siemd failed retry 0000000000000001 0000000000000002 --connection splunk-prod`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q := c.query(args...)
+			q := c.limited(args...)
 			if c.maxAge == 0 {
 				q.Set("max_age_hours", strconv.Itoa(24*36500)) // all: the API's own default is a day
 			}
@@ -46,7 +46,7 @@ func newFailedRetry(std streams) *cobra.Command {
 		},
 	}
 	c.remote.flags(cmd)
-	c.selection.flags(cmd, 0, "")
+	c.selection.flags(cmd, 0, "most events of each connection, the oldest; 0: all")
 	cmd.Flags().Var(durationFlag{&wait}, "wait", "how long to wait for the outcome, at most 10m")
 	return cmd
 }
@@ -109,7 +109,7 @@ func newFailedPurge(std streams) *cobra.Command {
 				Removed map[string]int `json:"removed"`
 			}
 			err := busy(c.std, "failed events are removed", func() error {
-				return c.do(cmd.Context(), http.MethodDelete, "/failed", c.query(args...), nil, &a)
+				return c.do(cmd.Context(), http.MethodDelete, "/failed", c.limited(args...), nil, &a)
 			})
 			if err != nil {
 				return err
@@ -124,7 +124,7 @@ func newFailedPurge(std streams) *cobra.Command {
 		},
 	}
 	c.remote.flags(cmd)
-	c.selection.flags(cmd, 0, "")
+	c.selection.flags(cmd, 0, "most events of each connection, the oldest; 0: all")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
 	return cmd
 }

@@ -25,7 +25,7 @@ var errandRoutes = []route{
 	},
 	{
 		method: "POST", path: prefix + "/retry-failed", scope: scopeWrite, brief: "Send failed events again.", answer: errandAnswer{},
-		query:  append([]parameter{{"wait", "duration", "How long to wait for the outcome; 30s if not said, at most 10m."}}, failedQuery...),
+		query:  append([]parameter{{"wait", "duration", "How long to wait for the outcome; 30s if not said, at most 10m."}, limitParameter}, failedQuery...),
 		status: []int{404, 409}, serve: (*Server).retryFailed,
 	},
 	{
@@ -101,7 +101,7 @@ func (s *Server) processPending(c *call) error {
 }
 
 func (s *Server) retryFailed(c *call) error {
-	filter, err := c.failedFilter(24)
+	filter, err := c.limitedFilter(24)
 	if err != nil {
 		return err
 	}

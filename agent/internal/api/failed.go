@@ -25,6 +25,9 @@ var failedQuery = []parameter{
 	{"match", "string", "Only events that hold this text, or whose answer does."},
 }
 
+// limitParameter bounds what is done to failed events.
+var limitParameter = parameter{"limit", "integer", "Most events of each connection, the oldest; all if not said."}
+
 // pageQuery walks a list.
 var pageQuery = []parameter{
 	{"limit", "integer", "Most items of a page; 100 if not said, at most 1000."},
@@ -46,11 +49,11 @@ var failedRoutes = []route{
 	},
 	{
 		method: "DELETE", path: prefix + "/failed", scope: scopeWrite, brief: "Remove failed events for good; they count as expired.", answer: purgeAnswer{},
-		query: failedQuery, status: []int{404}, serve: (*Server).purgeFailed,
+		query: append([]parameter{limitParameter}, failedQuery...), status: []int{404}, serve: (*Server).purgeFailed,
 	},
 	{
 		method: "POST", path: prefix + "/failed/purge", scope: scopeWrite, brief: "The same, for those who cannot send DELETE; it wants a condition or all=true.", answer: purgeAnswer{},
-		query: append([]parameter{allParameter}, failedQuery...), status: []int{404}, serve: (*Server).purgeFailed,
+		query: append([]parameter{allParameter, limitParameter}, failedQuery...), status: []int{404}, serve: (*Server).purgeFailed,
 	},
 	{
 		method: "GET", path: prefix + "/refused", scope: scopeRead, brief: "Lines that could not become events, page by page.", answer: page[intake.RefusedLine]{},
@@ -89,6 +92,14 @@ func (c *call) failedFilter(hours float64) (delivery.FailedFilter, error) {
 	}
 	var err error
 	f.MaxAge, err = c.hours(hours)
+	return f, err
+}
+
+// limitedFilter is failedFilter with limitParameter.
+func (c *call) limitedFilter(hours float64) (f delivery.FailedFilter, err error) {
+	if f, err = c.failedFilter(hours); err == nil && c.param("limit") != "" {
+		f.Limit, err = c.number("limit", 0, 1, math.MaxInt32)
+	}
 	return f, err
 }
 
@@ -192,7 +203,7 @@ type purgeAnswer struct {
 }
 
 func (s *Server) purgeFailed(c *call) error {
-	filter, err := c.failedFilter(0)
+	filter, err := c.limitedFilter(0)
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,13 @@ func TestFailedEventsAreListedSentAgainAndPurged(t *testing.T) {
 	if err := two.SetFault(""); err != nil {
 		t.Fatal(err)
 	}
+	r.want(400, "POST", "/retry-failed?limit=0", "")
+	a = r.want(200, "POST", "/retry-failed?connection=two&limit=2", "")
+	if fmt.Sprint(a.field("results")) != "map[two:[2 0]]" || two.Events() != 2 {
+		t.Errorf("retry of two = %v, elastic has %d", a, two.Events())
+	}
 	a = r.want(200, "POST", "/retry-failed?max_age_hours=24&connection=two", "")
-	if fmt.Sprint(a.field("results")) != "map[two:[5 0]]" || two.Events() != 5 {
+	if fmt.Sprint(a.field("results")) != "map[two:[3 0]]" || two.Events() != 5 {
 		t.Errorf("retry = %v, elastic has %d", a, two.Events())
 	}
 	r.want(400, "POST", "/failed/purge", "")

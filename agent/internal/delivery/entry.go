@@ -147,6 +147,7 @@ type FailedFilter struct {
 	Severity  agent.Severity // the least
 	MaxAge    time.Duration  // since it was refused first
 	Match     string         // in the answer or the event, in any case
+	Limit     int            // most entries to retry or purge, the oldest; 0: all
 }
 
 func (f *FailedFilter) picks(e *Entry, now time.Time) bool {

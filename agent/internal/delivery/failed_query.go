@@ -119,7 +119,7 @@ func (s *FailedStore) Purge(filter FailedFilter) (removed int, err error) {
 	}
 	now := time.Now()
 	err = s.rewriteLocked(func(e *Entry) bool {
-		if filter.picks(e, now) {
+		if (filter.Limit == 0 || removed < filter.Limit) && filter.picks(e, now) {
 			removed++
 			return false
 		}

@@ -19,11 +19,17 @@ func (r *Runner) RetryFailed(ctx context.Context, filter FailedFilter) (sent, fa
 	r.o.Failed.mu.Lock()
 	end := r.o.Failed.lastID // later ones are not for this call
 	r.o.Failed.mu.Unlock()
+	tried := 0
 	for after := uint64(0); after < end; {
-		entries, last, err := r.retryBatch(filter, after, end)
+		most := r.o.Config.Batch.MaxEvents
+		if filter.Limit > 0 {
+			most = min(most, filter.Limit-tried)
+		}
+		entries, last, err := r.retryBatch(filter, after, end, most)
 		if err != nil || len(entries) == 0 {
 			return sent, failed, err
 		}
+		tried += len(entries)
 		s, f, err := r.retryEntries(ctx, entries)
 		sent, failed = sent+s, failed+f
 		if err != nil {
@@ -34,14 +40,14 @@ func (r *Runner) RetryFailed(ctx context.Context, filter FailedFilter) (sent, fa
 	return sent, failed, nil
 }
 
-// retryBatch reads as many entries as go in one batch. An event is in it at most once.
-func (r *Runner) retryBatch(filter FailedFilter, after, end uint64) (entries []Entry, last uint64, err error) {
+// retryBatch reads as many entries as go in one batch, at most so many. An event is in it at most once.
+func (r *Runner) retryBatch(filter FailedFilter, after, end uint64, most int) (entries []Entry, last uint64, err error) {
 	size := 0
 	seen := map[uint64]bool{}
 	err = r.o.Failed.walk(filter, after, func(e *Entry) bool {
 		size += len(e.Event)
 		id := parseID(e.ID)
-		if id > end || len(entries) == r.o.Config.Batch.MaxEvents || len(entries) > 0 && size > int(r.o.Config.Batch.MaxBytes) || seen[e.Seq] {
+		if id > end || len(entries) >= most || len(entries) > 0 && size > int(r.o.Config.Batch.MaxBytes) || seen[e.Seq] {
 			return false
 		}
 		seen[e.Seq] = true

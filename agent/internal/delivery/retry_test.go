@@ -61,6 +61,33 @@ func TestRetryFailed(t *testing.T) {
 	})
 }
 
+// TestLimitOfRetryAndPurge takes the oldest, over several batches.
+func TestLimitOfRetryAndPurge(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, b *bench) {
+		b.cfg.Batch.MaxEvents = 4
+		b.cfg.Concurrency = 1
+		b.fake.set(typed("bad", agent.Permanent(errSaid)))
+		for i := range 20 {
+			b.log.put(nil, event(i, []string{"bad", "good"}[i%2]))
+		}
+		b.start()
+		within(10 * time.Second)
+		b.counts(wal.Counts{Sent: 10, Failed: 10})
+		all := b.entries()
+		if n, err := b.failed.Purge(FailedFilter{Limit: 2}); n != 2 || err != nil {
+			t.Errorf("Purge = %d, %v", n, err)
+		}
+		b.fake.set(nil)
+		if sent, failed, err := b.runner.RetryFailed(t.Context(), FailedFilter{Limit: 5}); sent != 5 || failed != 0 || err != nil {
+			t.Errorf("RetryFailed = %d, %d, %v", sent, failed, err)
+		}
+		if left := b.entries(); len(left) != 3 || left[0].ID != all[7].ID {
+			t.Errorf("left: %+v", left)
+		}
+		b.counts(wal.Counts{Sent: 15, Failed: 3, Expired: 2})
+	})
+}
+
 // TestRetryIsCut: a retry says so if the runner ends before it.
 func TestRetryIsCut(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
