@@ -205,11 +205,10 @@ func (g *gatherer) handedOver(next *span) {
 
 // newSpan is an empty span that begins at seq.
 func (g *gatherer) newSpan(seq uint64) *span {
-	var s *span
-	select {
-	case s = <-g.spare:
+	s := g.spare.take()
+	if s != nil {
 		s.reset(4 * int(g.o.Config.Batch.MaxBytes))
-	default:
+	} else {
 		// As large as the one before became: growing leaves garbage of its size.
 		s = &span{wire: make([]byte, 0, g.wires), events: make([]agent.Event, 0, g.events)}
 	}

@@ -78,3 +78,30 @@ func (r *recorder) Write(ctx context.Context, events []agent.Event) error {
 	}
 	return r.fakeEncoder.Write(ctx, events)
 }
+
+// What was not used between two trims is dropped, from below; what is used comes back first.
+func TestSpares(t *testing.T) {
+	p := spares{most: 3}
+	a, b, c := &span{}, &span{}, &span{}
+	for _, s := range []*span{a, b, c, {}} {
+		p.put(s)
+	}
+	p.trim()
+	if len(p.list) != 3 {
+		t.Fatalf("%d spares, want the first three", len(p.list))
+	}
+	for range 5 { // one is enough
+		if s := p.take(); s != c {
+			t.Fatal("the last one did not come back first")
+		}
+		p.put(c)
+	}
+	p.trim()
+	if len(p.list) != 1 || p.list[0] != c {
+		t.Errorf("%d spares after a trim, want the one that is used", len(p.list))
+	}
+	p.trim()
+	if p.take() != nil {
+		t.Error("a spare that nobody used is still there")
+	}
+}

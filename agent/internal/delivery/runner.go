@@ -57,7 +57,7 @@ type Runner struct {
 	match    matcher
 	budget   *budget
 	spans    chan *span
-	spare    chan *span
+	spare    spares
 	flush    chan goal
 	results  chan result
 	control  chan func()
@@ -132,7 +132,7 @@ func New(o Options) *Runner {
 		health:  Health{Status: Unknown, Since: time.Now(), LastSuccess: o.LastSuccess},
 	}
 	r.encoder, _ = o.Output.(agent.Encoder)
-	r.spare = make(chan *span, r.windowSize()+4)
+	r.spare.most = r.windowSize() + 4
 	r.results = make(chan result, 4*r.windowSize()+16)
 	r.width = r.limit.limit()
 	return r
@@ -245,6 +245,7 @@ func (r *Runner) land(kill context.CancelFunc) error {
 // tick does what time alone asks for.
 func (r *Runner) tick(now time.Time) {
 	r.swept = now
+	r.spare.trim()
 	r.expireWaiting(now)
 	r.observe(observation{kind: seenTime}, now)
 	r.o.Failed.expire(now)

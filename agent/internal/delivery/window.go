@@ -113,10 +113,7 @@ func (r *Runner) commit() {
 	for _, s := range r.window[:n] {
 		r.past.add(s)
 		r.resolveSpan(s)
-		select {
-		case r.spare <- s:
-		default:
-		}
+		r.spare.put(s)
 	}
 	r.window = slices.Delete(r.window, 0, n)
 	r.setOldest()
