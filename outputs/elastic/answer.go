@@ -8,6 +8,7 @@ import (
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/httpx"
+	fastjson "github.com/adrian207/siemd/codecs/json"
 )
 
 // An item is what the target says about one event.
@@ -71,31 +72,48 @@ func itemsTaken(items []byte, n int, op string) (c counts, ok bool) {
 	return c, n == 0
 }
 
-// parse reads the items of a bulk answer; ok is false if it is none.
+// parse reads the items of a bulk answer; ok is false if it is none. Most items
+// of an answer are the same as the one before and are not read again.
 func parse(body []byte) (items []item, ok bool) {
-	type result struct {
+	if !json.Valid(body) {
+		return nil, false
+	}
+	errors, _ := fastjson.Get(body, "errors")
+	list, _ := fastjson.Get(body, "items")
+	if fastjson.KindOf(errors) != fastjson.Bool || fastjson.KindOf(list) != fastjson.Array {
+		return nil, false
+	}
+	items, ok = []item{}, true
+	var it item
+	var last []byte
+	fastjson.Elements(list, func(text []byte) bool {
+		if !bytes.Equal(text, last) {
+			if it, ok = parseItem(text); !ok {
+				return false
+			}
+			last = text
+		}
+		items = append(items, it)
+		return true
+	})
+	return items, ok
+}
+
+// parseItem reads one item: an object with the operation for its only key.
+func parseItem(text []byte) (it item, ok bool) {
+	var of map[string]struct {
 		Status       int             `json:"status"`
 		Error        json.RawMessage `json:"error"`
 		FailureStore string          `json:"failure_store"`
 	}
-	var answer struct {
-		Errors *bool               `json:"errors"`
-		Items  []map[string]result `json:"items"`
+	if json.Unmarshal(text, &of) != nil || len(of) != 1 {
+		return item{}, false
 	}
-	if json.Unmarshal(body, &answer) != nil || answer.Errors == nil {
-		return nil, false
+	for _, r := range of {
+		it = item{Status: r.Status, FailureStore: r.FailureStore}
+		it.Type, it.Reason = cause(r.Error)
 	}
-	items = make([]item, len(answer.Items))
-	for i, m := range answer.Items {
-		if len(m) != 1 {
-			return nil, false
-		}
-		for _, r := range m {
-			items[i] = item{Status: r.Status, FailureStore: r.FailureStore}
-			items[i].Type, items[i].Reason = cause(r.Error)
-		}
-	}
-	return items, true
+	return it, true
 }
 
 // cause reads an error object, or the mere text that old releases send.

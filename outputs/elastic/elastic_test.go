@@ -329,12 +329,23 @@ func FuzzAnswer(f *testing.F) {
 
 func BenchmarkWrite(b *testing.B) {
 	const n = 1000
-	for _, c := range []struct{ name, item string }{
-		{"taken", `{"create":{"status":201}}`},
-		{"duplicates", `{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[E]: version conflict, document already exists"}}}`},
+	const (
+		taken     = `{"create":{"status":201}}`
+		duplicate = `{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[E]: version conflict, document already exists"}}}`
+		busy      = `{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"rejected execution of coordinating operation"}}}`
+	)
+	for _, c := range []struct{ name, usual, hundredth string }{
+		{"taken", taken, taken}, {"duplicates", duplicate, duplicate}, {"one in a hundred refused", taken, busy},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			answer := fmt.Sprintf(`{"errors":%t,"items":[%s%s]}`, c.name != "taken", strings.Repeat(c.item+",", n-1), c.item)
+			items := make([]string, n)
+			for i := range items {
+				items[i] = c.usual
+				if i%100 == 50 {
+					items[i] = c.hundredth
+				}
+			}
+			answer := fmt.Sprintf(`{"errors":%t,"items":[%s]}`, c.hundredth != taken, strings.Join(items, ","))
 			o, _ := newOutput(b, answering(b, 200, answer), nil)
 			events := batch(b, o, n)
 			size := 0
@@ -344,7 +355,8 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := o.Write(b.Context(), events); err != nil {
+				var partly *agent.PartialError
+				if err := o.Write(b.Context(), events); err != nil && (c.hundredth != busy || !errors.As(err, &partly)) {
 					b.Fatal(err)
 				}
 			}
