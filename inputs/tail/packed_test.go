@@ -101,6 +101,7 @@ func TestCompressedDamage(t *testing.T) {
 		least []string
 	}{
 		"garbage.gz": {gzipOf(text) + "more than a header of garbage", lines},
+		"short.gz":   {gzipOf(strings.Join(lines[:3], "\n")+"\n") + "more than a header of garbage", lines[:3]},
 		"zeros.gz":   {gzipOf(text) + strings.Repeat("\x00", 512), lines},
 		"partial.gz": {gzipOf(text+"no newline") + "more than a header of garbage", lines},
 		"long.gz":    {gzipOf(long) + "more than a header of garbage", longLines},

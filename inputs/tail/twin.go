@@ -21,7 +21,7 @@ import (
 func (r *run) decide(f *file, now time.Time) bool {
 	var head [window]byte
 	n, err := f.readAt(head[:], 0)
-	if err != nil && err != io.EOF && !errors.Is(err, errUnfinished) {
+	if n == 0 && err != nil && err != io.EOF && !errors.Is(err, errUnfinished) { // else there is text before the damage
 		r.trouble(f, err)
 		return false
 	}
