@@ -84,8 +84,8 @@ func (v *event) newPlan() *fields.Plan {
 	})
 }
 
-// write appends pieces of the line. The text of its last part but the header
-// is rt=..., so every later pair begins with the space that separates it.
+// write appends pieces of the line. The extension begins with rt, so every
+// later pair has the space in front that separates it.
 func (v *event) write(dst []byte, pieces []fields.Piece) []byte {
 	c, e := v.form, v.Event
 	for i := range pieces {

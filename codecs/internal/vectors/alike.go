@@ -3,6 +3,8 @@ package vectors
 import (
 	"bytes"
 	"errors"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/adrian207/siemd/agent"
@@ -49,6 +51,20 @@ func Alike(t *testing.T, fresh func(r *fields.Repairs) (agent.Encoder, error)) {
 			same(usual)
 		}
 	}
+	for _, v := range Load(t, "core-*") {
+		usual := v.Raw(t)
+		for _, value := range scalar.FindAllIndex(usual, -1) {
+			for _, others := range [][]string{{`"other"`, `"other"`, `"another"`}, {"17.5", "17.5", "8"}} {
+				c, counted = start() // for which nothing else has ever changed
+				before = counts(counted)
+				same(Event(t, usual))
+				for _, other := range others {
+					same(Event(t, slices.Concat(usual[:value[0]+1], []byte(other), usual[value[1]:])))
+				}
+				same(Event(t, usual))
+			}
+		}
+	}
 	for _, v := range Load(t, "*") {
 		if raw := v.Raw(t); len(raw) > 0 {
 			for range 3 {
@@ -64,6 +80,9 @@ func counts(r *fields.Repairs) (all []uint64) {
 	}
 	return all
 }
+
+// scalar is the value of a member, with the colon before it.
+var scalar = regexp.MustCompile(`:("[^"\\]*"|[-0-9.]+|true|false)`)
 
 // changes make something else of a sample.
 var changes = []func(e *agent.Event){
