@@ -158,7 +158,7 @@ func TestRotationStorm(t *testing.T) {
 				if restart {
 					r.halt()
 				}
-				w.lines(w.rng.IntN(50))
+				w.lines(1 + w.rng.IntN(50)) // at least one, by which all can tell that the file is open again
 				if restart && !style.restarts {
 					r.start()
 					r.all(w.n)

@@ -68,6 +68,9 @@ func newRig(t testing.TB, patterns ...string) *rig {
 		r.conf.Paths = append(r.conf.Paths, filepath.Join(r.dir, p))
 	}
 	t.Cleanup(func() {
+		if t.Failed() && r.stop != nil {
+			t.Logf("files: %+v", r.tail.Files())
+		}
 		r.halt()
 		if t.Failed() {
 			t.Logf("log:\n%s", r.log.String())
