@@ -191,3 +191,46 @@ func TestCopyOfWhatWasRenamedAway(t *testing.T) {
 		}
 	}
 }
+
+// A copy stays when the file that it was made of was truncated, renamed,
+// compressed and removed between two looks.
+func TestCopyOfWhatIsGone(t *testing.T) {
+	for _, glob := range []string{"app.log", "app.log*"} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %v", glob, down), func(t *testing.T) {
+				s := newSlowMotion(t, 0, false, glob)
+				defer func() { s.end() }()
+				text, want := numbered(1000, 1100)
+				s.write("app.log", text)
+				s.look()
+				s.createAs("app.log")
+				s.copyTruncate("app.log", "app.log.2", "")
+				s.createAs("app.log")
+				s.move("app.log", "app.log.1")
+				s.createAs("app.log")
+				old, err := os.ReadFile(s.path("app.log.1"))
+				s.must(err)
+				s.write("app.log.1.gz", gzipOf(string(old)))
+				s.must(os.Remove(s.path("app.log.1")))
+				if down {
+					s.restart()
+				}
+				for range 3 { // the file is given up, and then its copy is told from others
+					s.look()
+				}
+				came := map[string]int{}
+				for _, l := range s.sink.got() {
+					came[l]++
+				}
+				for n := range s.n {
+					want = append(want, fmt.Sprintf(`{"n":%d}`, n))
+				}
+				for _, l := range want {
+					if came[l] != 1 {
+						t.Errorf("%s came %d times", l, came[l])
+					}
+				}
+			})
+		}
+	}
+}

@@ -86,7 +86,9 @@ func (s *search) compare(other *file) {
 		if f.compressed() {
 			s.offer(match{of: other, text: other.print, gen: other.gen})
 		}
-	case !alive && f.compressed():
+	case !alive && (f.compressed() || !f.own && other.headLen == window):
+		// A plain copy is left where a file was truncated, and then deleted, or renamed
+		// and compressed, before a look could see that. Short texts may be those of two files.
 		s.offer(match{of: other, text: other.print, gen: other.gen})
 	}
 }
