@@ -12,6 +12,7 @@ import (
 // fullState is whether the log has room, and why not. Guarded by Log.mu.
 type fullState struct {
 	err    error // nil: there is room
+	need   int64 // bytes for which there was none, or 0
 	free   int64 // on the filesystem, as of the last look, less what was written since
 	total  int64
 	looked bool
@@ -33,12 +34,15 @@ func (l *Log) countBytesLocked() {
 	}
 }
 
-// hasRoomLocked reports whether the next block may be written, and notes it if not.
+// hasRoomLocked reports whether the next block may be written, and notes it if
+// not. A full log stays full until there is room for what it had none for, be
+// that still in line or not: else it would change its mind with whoever looks.
 func (l *Log) hasRoomLocked() bool {
 	need := int64(4 << 10)
 	if c := l.line.head; c != nil {
 		need += max(min(l.line.bytes, blockSize), int64(c.size))
 	}
+	need = max(need, l.full.need)
 	var err error
 	switch reserve := max(l.opts.MinFree.Of(l.full.total), leastFree); {
 	case time.Now().Before(l.full.until):
@@ -55,8 +59,9 @@ func (l *Log) hasRoomLocked() bool {
 			l.log.Info("the log has room again")
 		}
 	}
-	l.full.err = err
+	l.full.err, l.full.need = err, min(need, blockSize, l.opts.MaxSize/4)
 	if err == nil {
+		l.full.need = 0
 		l.admitLocked()
 	}
 	return err == nil

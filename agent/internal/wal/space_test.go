@@ -59,6 +59,11 @@ func TestFullBlocks(t *testing.T) {
 	if err := l.Ready(); !errors.Is(err, agent.ErrFull) {
 		t.Errorf("Ready = %v", err)
 	}
+	// What it had no room for has left the line, and a look finds some for less.
+	l.lookAtSpace()
+	if err := l.Ready(); !errors.Is(err, agent.ErrFull) {
+		t.Errorf("after a look at an empty line Ready = %v", err)
+	}
 	// A cancelled append is no full log.
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
