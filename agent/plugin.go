@@ -31,6 +31,7 @@ type Sink interface {
 	// the second half. A source that can read ahead keeps a few in flight; if
 	// one of them fails, those behind it may have been stored, so an input
 	// with marks then resumes from Resume.
+	// If ctx ends while the log is full, b may be sent away: Wait then returns ErrFull.
 	Submit(ctx context.Context, b Batch) (Ticket, error)
 
 	// Resume is the position of the last durable Mark for key.

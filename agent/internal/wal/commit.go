@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -16,9 +15,9 @@ var ErrTooLarge = errors.New("the chunk is larger than the log takes")
 // A Commit is a chunk on its way to the disk. Wait must be called once.
 type Commit struct {
 	log         *Log
-	chunk       *Chunk    // while in line, else nil; guarded by Log.mu
-	admitted    bool      // guarded by Log.mu
-	patience    time.Time // Append's deadline, which counts for as long as the log is full; zero: none
+	chunk       *Chunk          // while in line, else nil; guarded by Log.mu
+	admitted    bool            // guarded by Log.mu
+	patience    context.Context // Append's, which counts for as long as the log is full
 	keys        []string
 	first, last uint64
 	err         error
@@ -40,17 +39,16 @@ type markKey struct {
 // Append puts c in line, behind those of earlier calls, and takes it over. If the
 // log is idle it stays there until Wait or the next Append. It
 // blocks while the line or the log is full: until ctx ends, or with agent.ErrFull
-// until its deadline, which also ends a Wait if the log turns out to be full
-// only when c is in line. After an error nothing of c is stored. Further errors
-// are agent.ErrClosed and ErrTooLarge.
+// until its deadline. The end of ctx also ends a Wait, with agent.ErrFull, if the
+// log turns out to be full only when c is in line. After an error nothing of c is
+// stored. Further errors are agent.ErrClosed and ErrTooLarge.
 func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	if c.size > maxRaw || int64(c.size) > l.opts.MaxSize/2 {
 		c.recycle()
 		return nil, ErrTooLarge
 	}
 	cm := commits.Get().(*Commit)
-	cm.log, cm.chunk, cm.keys = l, c, cm.keys[:0]
-	cm.patience, _ = ctx.Deadline()
+	cm.log, cm.chunk, cm.keys, cm.patience = l, c, cm.keys[:0], ctx
 	c.commit = cm
 	l.mu.Lock()
 	if l.line.bytes >= blockSize && l.codec == codecS2 && c.packable() {

@@ -104,15 +104,15 @@ func (l *Log) lookAtSpace() {
 		wake(l.wakeCommitter)
 		return
 	}
-	l.sendAwayLocked(time.Now())
+	l.sendAwayLocked()
 }
 
 // sendAwayLocked answers what came into the line of a log that turned out to
-// be full, and has waited for room for as long as it meant to.
-func (l *Log) sendAwayLocked(now time.Time) {
+// be full, and whose Append would wait for room no longer.
+func (l *Log) sendAwayLocked() {
 	for c := l.line.head; c != nil; {
 		next := c.next
-		if cm := c.commit; cm.admitted && !cm.patience.IsZero() && now.After(cm.patience) {
+		if cm := c.commit; cm.admitted && cm.patience.Err() != nil {
 			l.dropLocked(c, l.full.err)
 			next = l.line.head // others may have gone with it
 		}

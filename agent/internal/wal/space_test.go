@@ -122,9 +122,18 @@ func TestFullInLine(t *testing.T) {
 	defer cancel()
 	short, cancelShort := context.WithTimeout(ctx, time.Second)
 	defer cancelShort()
-	hasty, sameSource, patient := make(chan result, 1), make(chan result, 1), make(chan result, 1)
+	ending, stop := context.WithCancel(ctx)
+	defer stop()
+	c := l.NewChunk()
+	c.Add(event(0))
+	cm, err := l.Append(ending, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasty, sameSource, stopped, patient := make(chan result, 1), make(chan result, 1), make(chan result, 1), make(chan result, 1)
 	go func() { hasty <- store(short, ctx, "k") }()
-	await(t, "it is in line", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.line.head != nil })
+	await(t, "it is in line", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.line.head != l.line.tail })
+	go func() { _, _, err := cm.Wait(ctx); stopped <- result{err: err} }()
 	go func() { sameSource <- store(ctx, ctx, "k") }()
 	go func() { patient <- store(ctx, ctx, "") }()
 	if r := <-hasty; !errors.Is(r.err, agent.ErrFull) || ctx.Err() != nil {
@@ -132,6 +141,10 @@ func TestFullInLine(t *testing.T) {
 	}
 	if r := <-sameSource; !errors.Is(r.err, errBehind) {
 		t.Errorf("err = %v, want that an earlier part was not stored", r.err)
+	}
+	stop()
+	if r := <-stopped; !errors.Is(r.err, agent.ErrFull) || ctx.Err() != nil {
+		t.Errorf("err = %v, want ErrFull once the caller of Append gives up", r.err)
 	}
 	free.Store(1 << 30)
 	if r := <-patient; r.err != nil || r.first != 2 {
