@@ -221,13 +221,16 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag) {
 		}
 		v.SetString(n.Value)
 	case reflect.Bool:
-		// YAML 1.1 words such as yes and off reach here as strings, and are no booleans.
-		b, err := strconv.ParseBool(n.Value)
-		if err != nil || (n.Value != "true" && n.Value != "false") {
+		// The words of YAML 1.2. Those of 1.1, such as yes and off, reach here as
+		// strings, and are no booleans.
+		switch n.Value {
+		case "true", "True", "TRUE":
+			v.SetBool(true)
+		case "false", "False", "FALSE":
+			v.SetBool(false)
+		default:
 			d.ps.Add(n, "write true or false", "%s is not a boolean", d.ps.quote(n))
-			return
 		}
-		v.SetBool(b)
 	case reflect.Int, reflect.Int64:
 		i, err := strconv.ParseInt(n.Value, 10, 64)
 		if err != nil || v.OverflowInt(i) {

@@ -174,6 +174,25 @@ outputs:
 	}
 }
 
+func TestRareYAML(t *testing.T) {
+	f := func(text string) {
+		t.Helper()
+		cfg, problems := load(t, text)
+		if cfg == nil {
+			t.Fatalf("%q: %v", text, problems)
+		}
+		if o := cfg.Outputs["a"]; o.Common.Enabled {
+			t.Errorf("%q: it is enabled", text)
+		}
+	}
+	f("outputs: {a: {type: file, path: /a, enabled: False}}")
+	f("outputs: {a: {type: file, path: /a, enabled: FALSE}}")
+	f("outputs: {a: {type: !!str file, path: /a, enabled: !!bool false}}")
+	f("%YAML 1.1\n---\noutputs: {a: {type: file, path: /a, enabled: false}}")
+	f("%YAML 1.2\n---\noutputs: {a: {type: file, path: /a, enabled: false}}")
+	f("\ufeff# a comment\r\n\r\n%YAML 1.2 # too\r\n---\r\noutputs: {a: {type: file, path: /a, enabled: false}}\r\n")
+}
+
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/wrong/*.yaml")
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -60,6 +62,10 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 		return nil
 	}
 	l.lines = strings.Split(string(data), "\n")
+	if at := directive.FindSubmatchIndex(data); at != nil {
+		data = bytes.Clone(data)
+		data[at[2]] = '1'
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	switch err := decodeYAML(dec, &doc); {
@@ -85,8 +91,26 @@ func (l *loader) parseData(ps *agent.Problems, data []byte) *yaml.Node {
 	if n := 0; !bounded(root, 0, &n) {
 		return fail(root.Line, root.Column, "flatten it, or split it with conf.d/", "the file is nested too deeply, or its aliases expand to too much")
 	}
+	checkTags(ps, root)
 	return root
 }
+
+// directive is a line %YAML 1.2, with its minor version. The parser takes 1.1
+// alone; what the two differ in is decided by the type of each key.
+var directive = regexp.MustCompile(`\A(?:\x{feff})?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.([0-9])\s`)
+
+// checkTags reports tags that mean something elsewhere, as !vault does: a value
+// with one of them is not the text that stands there.
+func checkTags(ps *agent.Problems, n *yaml.Node) {
+	if n.Style&yaml.TaggedStyle != 0 && !slices.Contains(tags, n.ShortTag()) {
+		ps.Add(n, "quote a value that begins with !; secrets are ${env:NAME}, ${file:/path} or ${cred:NAME}", "%s is no tag that siemd knows", n.Tag)
+	}
+	for _, c := range n.Content {
+		checkTags(ps, c)
+	}
+}
+
+var tags = []string{"!", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!merge"}
 
 // decodeYAML is dec.Decode for text that nobody has looked at: what the parser
 // panics at is not valid YAML.
