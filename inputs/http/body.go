@@ -98,6 +98,9 @@ func (in *Input) unpack(w *work, req *http.Request, wire *wire) error {
 		}
 		from, hint = z, 4*hint
 	case "zstd":
+		if strings.HasPrefix(req.URL.Path, "/services/collector") {
+			return errEncoding // as Splunk, which unpacks gzip alone
+		}
 		z := zstds.Get().(*zstd.Decoder)
 		defer func() { z.Reset(nil); zstds.Put(z) }()
 		if err := z.Reset(wire); err != nil {

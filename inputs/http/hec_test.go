@@ -116,6 +116,23 @@ func TestHECRoutes(t *testing.T) {
 	f("POST", "/services/collector?channel=0aeeac95-ac74-4aa9-b30d-6c4c0ac581ba", "Splunk T0K", 200, ok)
 }
 
+func TestHECUnpacks(t *testing.T) {
+	r := start(t, nil)
+	f := func(path, encoding, body string, status int) {
+		t.Helper()
+		if got, text := r.post(path, body, "Content-Encoding: "+encoding); got != status || status == 415 && !strings.HasPrefix(text, "<!doctype html>") {
+			t.Errorf("%s in %s: %d %s, want %d", path, encoding, got, text, status)
+		}
+	}
+	const text = `{"event":1}`
+	for _, path := range []string{"/services/collector", "/services/collector/event/1.0", "/services/collector/raw"} {
+		f(path, "gzip", gzipped(text), 200)
+		f(path, "zstd", zstdized(text), 415)
+		f(path, "deflate", text, 415)
+	}
+	f("/_bulk", "zstd", zstdized("{\"index\":{}}\n{}\n"), 200)
+}
+
 func TestHECAcks(t *testing.T) {
 	r := start(t, func(c *Config) { c.HECAck = true })
 	f := func(path, body, want string, headers ...string) {
