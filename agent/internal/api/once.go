@@ -112,7 +112,7 @@ func (s *Server) storeOnce(ctx context.Context, x supervisor.Export, r *idempote
 	answer = encode(k)
 	if len(answer) <= idempotency.MaxStored {
 		// The event is safe; if this mark is not, a restart costs the exact answer.
-		if err := s.agent.Remember(context.WithoutCancel(ctx), r.Mark(answer)); err != nil {
+		if err := s.agent.Remember(ctx, r.Mark(answer), x.Patience); err != nil {
 			s.log.Debug("the answer to an export is not kept", "err", err)
 		}
 	}

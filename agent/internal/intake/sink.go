@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -18,6 +19,7 @@ type Options struct {
 	Env     agent.Env // of the input
 	Log     *wal.Log
 	Refused *Refused
+	Marks   string           // before the keys of its marks; "": the input's name
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -43,7 +45,7 @@ func New(o Options) *Sink {
 		o.Now = time.Now
 	}
 	s := &Sink{
-		o: o, prefix: o.Env.Name + "/",
+		o: o, prefix: cmp.Or(o.Marks, o.Env.Name) + "/",
 		events: o.Env.Counter("events_total"), bytes: o.Env.Counter("bytes_total"),
 		repairedText:      o.Env.Counter("repaired_total", "reason", "utf8"),
 		repairedDuplicate: o.Env.Counter("repaired_total", "reason", "duplicate_key"),

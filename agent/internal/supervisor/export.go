@@ -16,6 +16,14 @@ import (
 // exportInput is the name under which exported events are counted.
 const exportInput = "api"
 
+// exportMarks stands before the keys of their marks: an input may be called api
+// too, and none can be called that.
+const exportMarks = "/api"
+
+// commitTime is how long the disk is waited for once there is room in the log.
+// Whoever runs into it does not know what became of the event.
+const commitTime = time.Minute
+
 // exports is the small input behind Store.
 type exports struct {
 	sink      agent.Sink
@@ -25,7 +33,7 @@ type exports struct {
 
 func (e *exports) init(a *Agent, cfg *config.Config) {
 	e.env = a.env(cfg, "input", exportInput)
-	e.sink = intake.New(intake.Options{Env: e.env, Log: a.wal, Refused: a.refused})
+	e.sink = intake.New(intake.Options{Env: e.env, Log: a.wal, Refused: a.refused, Marks: exportMarks})
 	e.preparers.New = func() any { return &intake.Preparer{Input: exportInput, Identity: cfg.Identity} }
 }
 
@@ -83,9 +91,7 @@ func (a *Agent) Store(ctx context.Context, x Export) (stored Exported, waiting [
 		batch.Mark = x.Mark(stored.EventID)
 	}
 
-	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Patience)
-	defer cancel()
-	receipt, err := a.exports.sink.Emit(storing, batch)
+	receipt, err := a.exports.emit(ctx, x.Patience, batch)
 	switch {
 	case err != nil:
 		return Exported{}, nil, err
@@ -115,10 +121,24 @@ func (a *Agent) Await(ctx context.Context, seq uint64, waiting []string, results
 // Resume is the position of the last durable mark that Store or Remember has kept under key.
 func (a *Agent) Resume(key string) ([]byte, bool) { return a.exports.sink.Resume(key) }
 
-// Remember makes a mark last.
-func (a *Agent) Remember(ctx context.Context, m *agent.Mark) error {
-	_, err := a.exports.sink.Emit(ctx, agent.Batch{Mark: m})
+// Remember makes a mark last. A full log is waited for as long as patience says.
+func (a *Agent) Remember(ctx context.Context, m *agent.Mark, patience time.Duration) error {
+	_, err := a.exports.emit(ctx, patience, agent.Batch{Mark: m})
 	return err
+}
+
+// emit puts b into the log, also if ctx ends meanwhile.
+func (e *exports) emit(ctx context.Context, patience time.Duration, b agent.Batch) (agent.Receipt, error) {
+	ctx = context.WithoutCancel(ctx)
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticket, err := e.sink.Submit(short, b)
+	if err != nil {
+		return agent.Receipt{}, err
+	}
+	long, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
+	return ticket.Wait(long)
 }
 
 // takers lists the connections to wait for. Of named ones that will not get the
