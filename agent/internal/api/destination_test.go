@@ -38,7 +38,7 @@ func TestWhereConnectionsMayGo(t *testing.T) {
 			t.Errorf("test = %v", a)
 		}
 	}
-	reload("", "outputs: {}\n")
+	reload(", allowed_destinations: [public, private]", "outputs: {}\n")
 	_, port, _ := strings.Cut(es.Addr(), ":")
 	byAddress, byName := create("elastic", es.URL(), ""), create("elastic", "http://localhost:"+port, "")
 	datagrams := create("cef", cef.Addr(), `,"auth_type":"udp"`)
@@ -62,9 +62,11 @@ func TestWhereConnectionsMayGo(t *testing.T) {
 	eventually(t, "events that were held are sent", func() bool { return es.Events() == 1 && cef.Events() == 1 }) // the id is the same: created once
 	reload(", allowed_destinations: [public]", fmt.Sprintf("outputs: {yaml: {type: elastic, endpoint: %q}}\n", es.URL()))
 	refused(byAddress)
-	reload("", fmt.Sprintf("outputs: {yaml: {type: elastic, endpoint: %q}}\n", es.URL()))
-	allowed(byAddress)
 	if a := r.want(200, "POST", "/connections/yaml/test", ""); a.field("healthy") != true {
 		t.Errorf("a connection of the config file = %v", a)
 	}
+	reload("", "outputs: {}\n") // the API is on loopback: who may use it is on this machine
+	allowed(byAddress)
+	allowed(byName)
+	refused(metadata)
 }

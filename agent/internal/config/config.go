@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ type API struct {
 	Clients     []APIClient `yaml:"clients" doc:"who may use the API with a client certificate, without a token"`
 	SocketGroup string      `yaml:"socket_group" doc:"group whose members may use the unix: sockets of listen, beside root and the user that siemd runs as" example:"adm"`
 
-	AllowedDestinations Destinations `yaml:"allowed_destinations" doc:"where connections made through the API may go: public, private, loopback, * for all three, addresses and networks, with a port behind them if need be; default: public, private and the addresses that outputs in config files name; link-local addresses and those of cloud metadata never" example:"[10.1.0.0/16, 192.0.2.7:8088]"`
+	AllowedDestinations Destinations `yaml:"allowed_destinations" doc:"where connections made through the API may go: public, private, loopback, * for all three, addresses and networks, with a port behind them if need be; default: public, private, the addresses that outputs in config files name, and loopback while the API listens on nothing else; link-local addresses and those of cloud metadata never" example:"[10.1.0.0/16, 192.0.2.7:8088]"`
 
 	ListenIsDefault bool `yaml:"-"` // nobody asked for this address
 }
@@ -228,22 +229,32 @@ func (s *Settings) checkListen(addr string) error {
 	if strings.HasPrefix(addr, "unix:") {
 		return nil
 	}
-	host, port, err := net.SplitHostPort(addr)
+	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
 		return &agent.KeyError{Key: "api.listen", Message: fmt.Sprintf("%q is no address", addr), Hint: "host:port or unix:/path, as in 127.0.0.1:8000"}
 	}
-	ip := net.ParseIP(host)
-	loopback := host == "localhost" || (ip != nil && ip.IsLoopback())
-	if !loopback && s.API.TLS.CertFile == "" {
+	if !local(addr) && s.API.TLS.CertFile == "" {
 		return &agent.KeyError{
 			Key: "api.listen", Message: fmt.Sprintf("%s can be reached from other machines, and has no TLS", addr),
 			Hint: "listen on 127.0.0.1 or unix:/path, or set api.tls {cert_file, key_file}",
 		}
 	}
 	return nil
+}
+
+// local reports whether only this machine can reach addr, an address of api.listen.
+func local(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return strings.HasPrefix(addr, "unix:") || host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// Local reports whether only this machine can reach the API.
+func (a *API) Local() bool {
+	return !slices.ContainsFunc(a.Listen, func(addr string) bool { return !local(addr) })
 }
 
 // document is one file as decoded: components still raw.

@@ -14,8 +14,14 @@ import (
 // dial. It asks the config that runs at that moment.
 func (a *Agent) control(_, address string) error {
 	cfg := a.Config()
-	err := cfg.API.AllowedDestinations.Check(address, func(ip netip.Addr) bool { return named(cfg, ip) })
-	return agent.Blocked(err)
+	return agent.Blocked(cfg.API.AllowedDestinations.Check(address, func(ip netip.Addr) bool { return known(cfg, ip) }))
+}
+
+// known reports whether ip needs no list. Whoever uses an API that only this
+// machine can reach can reach the machine's own services without siemd; for
+// others they would be a way in.
+func known(cfg *config.Config, ip netip.Addr) bool {
+	return ip.IsLoopback() && cfg.API.Local() || named(cfg, ip)
 }
 
 // named reports whether an output in a config file sends to ip, by address or
