@@ -67,6 +67,7 @@ func (c *call) bodyUpTo(limit int64) ([]byte, error) {
 	_ = control.SetReadDeadline(time.Now().Add(c.patience)) // a connection always can
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Request.Body, limit))
 	_ = control.SetReadDeadline(time.Time{})
+	c.whole = err == nil
 	if err != nil {
 		var tooBig *http.MaxBytesError
 		switch {

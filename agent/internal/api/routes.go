@@ -71,10 +71,9 @@ func (s *Server) handler(ln listening) http.Handler {
 // endpoint checks who asks, and answers with what serve returns.
 func (s *Server) endpoint(ln listening, r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		c := &call{w: w, Request: req, route: &r, patience: s.patience, reading: s.reading}
-		// What the handler has not read of a body is not waited for.
-		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second)) }()
+		c := &call{w: w, Request: req, route: &r, patience: s.patience, reading: s.reading, whole: req.ContentLength == 0}
 		if p := s.authorize(ln, c); p != nil {
+			c.hurry()
 			writeProblem(w, p)
 			return
 		}
@@ -109,6 +108,7 @@ type call struct {
 	route *route
 	who   caller
 	begun bool // the answer has begun
+	whole bool // nothing of the body is left to be read
 
 	patience time.Duration // for the body
 	reading  time.Duration // for an answer, or a part of one
@@ -128,9 +128,19 @@ func (c *call) json(status int, v any) error {
 	return nil
 }
 
-// hurry bounds how long the client may take to read an answer.
+// leftover is how long the server reads what a handler has left of a body, before it answers.
+const leftover = time.Second
+
+// hurry bounds how long the client may take to read an answer, which begins now, and to send
+// what nobody has read of the body. Behind the end of a body the server listens for the
+// client's: a deadline that passes then, because the client is slow to read the answer,
+// would end the context of every later request on the connection.
 func (c *call) hurry() {
-	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.reading)) // a connection always can
+	control := http.NewResponseController(c.w)
+	_ = control.SetWriteDeadline(time.Now().Add(c.reading)) // a connection always can
+	if !c.whole {
+		_ = control.SetReadDeadline(time.Now().Add(leftover))
+	}
 }
 
 // text answers with plain text.
