@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -21,8 +22,11 @@ type gate struct {
 
 func newGate() *gate { return &gate{open: make(chan struct{})} }
 
-func (g *gate) fault(op, _ string) error {
-	if op == "sync" && g.shut.Load() {
+// ofSegment reports whether path is in wal/, and not the state, which the keeper saves when it comes round.
+func ofSegment(path string) bool { return filepath.Base(filepath.Dir(path)) == "wal" }
+
+func (g *gate) fault(op, path string) error {
+	if op == "sync" && ofSegment(path) && g.shut.Load() {
 		<-g.open
 		if g.fail.Load() {
 			g.shut.Store(false)
@@ -112,7 +116,7 @@ func TestGroupCommit(t *testing.T) {
 	g := newGate()
 	var writes atomic.Int32
 	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: func(op, path string) error {
-		if op == "write" && len(path) > 20 && path[len(path)-4:] != ".tmp" {
+		if op == "write" && ofSegment(path) {
 			writes.Add(1)
 		}
 		return g.fault(op, path)
@@ -180,14 +184,14 @@ func TestLineIsBounded(t *testing.T) {
 	g.shut.Store(true)
 	big := event(0)
 	big.Body = append(big.Body, make([]byte, 900<<10)...)
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
 	taken := 0
 	var cms []*Commit
 	for range 100 {
 		c := l.NewChunk()
 		c.Add(big)
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		cm, err := l.Append(ctx, c)
+		defer cancel()
 		if err != nil {
 			if !errors.Is(err, agent.ErrFull) {
 				t.Errorf("err = %v", err)
@@ -197,7 +201,8 @@ func TestLineIsBounded(t *testing.T) {
 		cms = append(cms, cm)
 		taken += 900 << 10
 	}
-	if limit := lineLimit + unsyncedLimit + 3<<20; taken > limit || taken < lineLimit {
+	// What fits in the line is taken at once, and more when the committer has come round.
+	if limit := lineLimit + unsyncedLimit + 3<<20; taken > limit || taken < lineLimit-900<<10 {
 		t.Errorf("%d bytes were taken, want at most %d", taken, limit)
 	}
 	g.shut.Store(false)

@@ -46,6 +46,7 @@ type oracle struct {
 	cut       atomic.Int64  // acknowledgements from this time on do not count; 0: all do
 	late      int           // those that were heard after the cut and are from before it
 	spoke     chan struct{} // closed when a process has said something
+	ended     bool          // it said that its life is over
 }
 
 func newOracle(dir string) *oracle {
@@ -72,7 +73,7 @@ func (o *oracle) life(t *testing.T, what string, prefix, env []string, end func(
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	o.spoke = make(chan struct{})
+	o.spoke, o.ended = make(chan struct{}), false
 	var wg sync.WaitGroup
 	wg.Go(func() { o.listen(t, what, out) })
 	end(cmd)
@@ -90,6 +91,9 @@ func (o *oracle) listen(t *testing.T, what string, out io.Reader) {
 		kind, rest, _ := strings.Cut(line, " ")
 		producer, n, at := "", 0, int64(0)
 		switch {
+		case line == "end\n":
+			o.ended = true
+			continue
 		case kind == "error" && o.troubled:
 			o.errors++
 			continue

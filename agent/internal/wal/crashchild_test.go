@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 // What the processes that tests start again from this binary are told.
 const (
 	crashEnv    = "SIEMD_WAL_CRASH_CHILD" // the data directory
-	lifeEnv     = "SIEMD_WAL_CRASH_LIFE"  // kills itself after so long
+	lifeEnv     = "SIEMD_WAL_CRASH_LIFE"  // kills itself so long after its first word
 	fileSizeEnv = "SIEMD_WAL_FILE_SIZE"   // no file may become larger, in bytes
 )
 
@@ -46,10 +47,15 @@ func monotonic() int64 {
 	return ts.Nano()
 }
 
-// limits makes the process what the environment says.
-func limits() {
+// limits makes the process what the environment says. spoke must be called with each word.
+func limits() (spoke func()) {
+	spoke = func() {}
 	if d, err := time.ParseDuration(os.Getenv(lifeEnv)); err == nil {
-		time.AfterFunc(d, func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) })
+		end := time.AfterFunc(time.Minute, func() {
+			os.Stdout.WriteString("end\n")
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		})
+		spoke = sync.OnceFunc(func() { end.Reset(d) })
 	}
 	if n, err := strconv.ParseUint(os.Getenv(fileSizeEnv), 10, 64); err == nil {
 		signal.Ignore(syscall.SIGXFSZ)
@@ -57,19 +63,21 @@ func limits() {
 			fmt.Println("error setrlimit", err)
 		}
 	}
+	return spoke
 }
 
 // crashChild writes and reads a log until it is killed. On stdout it says what
 // was acknowledged ("a producer number time"), delivered ("d producer number
-// time") and what failed ("error ..."). A producer goes on behind its mark, as an input
-// does that reads a file, also after a failure. In some lives chunks are small
+// time"), what failed ("error ...") and that its life is over ("end"). A producer
+// goes on behind its mark, as an input does that reads a file, also after a failure. In some lives chunks are small
 // and segments too, in others several blocks wait for one fsync.
 func crashChild(dir string) {
-	limits()
+	spoke := limits()
 	say := func(kind, producer string, n int) {
 		line := fmt.Appendf(nil, "%s %s %d %d\n", kind, producer, n, monotonic())
 		for range 1000 { // what was delivered must be heard of, also where writes fail
 			if _, err := os.Stdout.Write(line); err == nil {
+				spoke()
 				return
 			}
 		}

@@ -78,7 +78,7 @@ func TestListVerifyDump(t *testing.T) {
 // last one, what is gone is no damage. It is if one still waits for it.
 func TestEmptied(t *testing.T) {
 	dir := fastDir(t)
-	l := open(t, Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none"})
+	l := open(t, Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", tick: time.Hour}) // nobody else removes segments
 	c := l.Cursor("c", true)
 	for i := range 3 {
 		e := event(i)

@@ -67,8 +67,8 @@ func TestLeftInLine(t *testing.T) {
 func TestLeaderHangs(t *testing.T) {
 	var armed atomic.Bool
 	hung, release := make(chan struct{}), make(chan struct{})
-	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: func(op, _ string) error {
-		if op == "sync" && armed.Swap(false) {
+	l := open(t, Options{Dir: fastDir(t), disk: &disk{fault: func(op, path string) error {
+		if op == "sync" && ofSegment(path) && armed.Swap(false) {
 			close(hung)
 			<-release
 		}
@@ -86,7 +86,7 @@ func TestLeaderHangs(t *testing.T) {
 	<-hung
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	cm, err := l.Append(ctx, marked(l, 1, "b"))
+	cm, err := l.Append(ctxOf(t), marked(l, 1, "b"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 func unsyncedLog(t *testing.T, puts int) *sample {
 	t.Helper()
 	dir := fastDir(t)
-	l := open(t, Options{Dir: dir, Compression: "none", Sync: "interval", SyncInterval: time.Hour})
+	l := open(t, Options{Dir: dir, Compression: "none", Sync: "interval", SyncInterval: time.Hour, tick: time.Hour})
 	n := 0
 	for range puts {
 		n += putMarked(t, l, n, 10)
@@ -135,7 +135,7 @@ func TestCutFromTheEnd(t *testing.T) {
 		}
 		return nil
 	}
-	l := open(t, Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", Sync: "interval", SyncInterval: time.Hour, disk: &disk{fault: fault}})
+	l := open(t, Options{Dir: dir, SegmentSize: 4 << 10, Compression: "none", Sync: "interval", SyncInterval: time.Hour, tick: time.Hour, disk: &disk{fault: fault}})
 	n := 0
 	for range 30 {
 		n += putMarked(t, l, n, 10)

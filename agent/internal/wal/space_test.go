@@ -27,17 +27,19 @@ func await(t testing.TB, what string, f func() bool) {
 }
 
 // fill appends until the log is full, and returns how many events it took.
+// Append's deadline counts for as long as the log is full; what is being
+// written is waited for, so that a slow disk is not taken for a full one.
 func fill(t testing.TB, l *Log) int {
 	t.Helper()
 	for n := 0; ; n += 20 {
-		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		c := l.NewChunk()
 		for j := range 20 {
 			c.Add(event(n + j))
 		}
 		cm, err := l.Append(ctx, c)
 		if err == nil {
-			_, _, err = cm.Wait(ctx)
+			_, _, err = cm.Wait(ctxOf(t))
 		}
 		cancel()
 		if errors.Is(err, agent.ErrFull) {
@@ -88,6 +90,23 @@ func TestFullBlocks(t *testing.T) {
 	}
 }
 
+// A passing context's deadline is over when the test says so.
+type passing struct {
+	context.Context
+	over chan struct{}
+}
+
+func (p passing) Done() <-chan struct{} { return p.over }
+
+func (p passing) Err() error {
+	select {
+	case <-p.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // TestFullInLine: who is in line already when the log turns out to be full waits
 // no longer for room than who comes after.
 func TestFullInLine(t *testing.T) {
@@ -118,10 +137,20 @@ func TestFullInLine(t *testing.T) {
 		r.first, _, r.err = cm.Wait(wait)
 		return r
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	short, cancelShort := context.WithTimeout(ctx, time.Second)
-	defer cancelShort()
+	inLine := func(n int) {
+		t.Helper()
+		await(t, fmt.Sprint(n, " are in line"), func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			left := n
+			for c := l.line.head; c != nil; c = c.next {
+				left--
+			}
+			return left == 0
+		})
+	}
+	ctx := ctxOf(t)
+	short := passing{ctx, make(chan struct{})}
 	ending, stop := context.WithCancel(ctx)
 	defer stop()
 	c := l.NewChunk()
@@ -132,10 +161,12 @@ func TestFullInLine(t *testing.T) {
 	}
 	hasty, sameSource, stopped, patient := make(chan result, 1), make(chan result, 1), make(chan result, 1), make(chan result, 1)
 	go func() { hasty <- store(short, ctx, "k") }()
-	await(t, "it is in line", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.line.head != l.line.tail })
+	inLine(2)
 	go func() { _, _, err := cm.Wait(ctx); stopped <- result{err: err} }()
 	go func() { sameSource <- store(ctx, ctx, "k") }()
 	go func() { patient <- store(ctx, ctx, "") }()
+	inLine(4)
+	close(short.over)
 	if r := <-hasty; !errors.Is(r.err, agent.ErrFull) || ctx.Err() != nil {
 		t.Errorf("err = %v, want ErrFull before the caller gives up", r.err)
 	}
@@ -306,9 +337,7 @@ func TestFullDisk(t *testing.T) {
 			if err == nil {
 				// Long enough for what is being written: a deadline then
 				// would leave open whether it was stored.
-				ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
-				_, _, err = cm.Wait(ctx)
-				cancel()
+				_, _, err = cm.Wait(ctxOf(t))
 			}
 			if err == nil {
 				stored += 500
