@@ -93,7 +93,7 @@ func (p *process) sample() usage {
 	if p.ended() {
 		if r, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 			p.last.cpu = time.Duration(r.Utime.Nano() + r.Stime.Nano()).Seconds()
-			p.last.peak = r.Maxrss << 10
+			p.last.peak = int64(r.Maxrss) << 10
 		}
 	}
 	return p.last

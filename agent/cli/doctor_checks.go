@@ -64,7 +64,7 @@ func (d *doctor) disk(cfg *config.Config) {
 	if name, odd := oddFilesystems[int64(st.Type)]; odd {
 		d.warn("disk", "put data_dir on a local disk that outlives a restart", "%s lies on %s", dir, name)
 	}
-	size, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize
+	size, free := int64(st.Blocks)*int64(st.Bsize), int64(st.Bavail)*int64(st.Bsize)
 	used := int64(0)
 	_ = filepath.WalkDir(filepath.Join(cfg.DataDir, "wal"), func(_ string, e fs.DirEntry, err error) error {
 		if err == nil && e.Type().IsRegular() {

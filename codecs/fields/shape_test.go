@@ -141,7 +141,7 @@ func TestShapesThatBeginAlike(t *testing.T) {
 		for n := range 1500 {
 			body := fmt.Sprintf(`{"event_id":"%d"`, n)
 			for i, m := range several {
-				if n*2654435761>>(8+i)&1 == 1 {
+				if uint32(n)*2654435761>>(8+i)&1 == 1 {
 					body += "," + fmt.Sprintf(members[m], n*7%1000)
 				}
 			}

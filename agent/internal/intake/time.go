@@ -162,7 +162,7 @@ func parseDate(b []byte) (t int64, note timeNote) {
 	default:
 		return 0, timeUnreadable
 	}
-	sec := daysSince1970(year, month, day)*86400 + hour*3600 + minute*60 + second - offset
+	sec := int64(daysSince1970(year, month, day))*86400 + int64(hour*3600+minute*60+second-offset)
 	switch {
 	case sec < 0:
 		return 0, timeUnreadable
@@ -170,7 +170,7 @@ func parseDate(b []byte) (t int64, note timeNote) {
 		t, exact := far(uint64(sec)*1000 + uint64(fraction)/1_000_000)
 		return t, max(exact, note)
 	}
-	return int64(sec)*1_000_000_000 + int64(fraction), note
+	return sec*1_000_000_000 + int64(fraction), note
 }
 
 // two is the value of the two digits that b begins with; negative, also when

@@ -97,7 +97,7 @@ func TestMemory(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("SKIPPED: there is no /proc")
 	}
-	size := 256 << 20
+	size := int64(256 << 20)
 	if torture {
 		size = 4 << 30
 	}
