@@ -104,6 +104,11 @@ func (l *Log) lookAtSpace() {
 		wake(l.wakeCommitter)
 		return
 	}
+	if l.line.head == nil && l.opts.WhenFull == "drop_oldest" && l.bytes+l.full.need > l.opts.MaxSize {
+		// Who was in line has left. Others may wait until the log says that it has room.
+		l.full.drop = true
+		wake(l.wakeKeeper)
+	}
 	l.sendAwayLocked()
 }
 

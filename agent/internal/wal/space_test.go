@@ -183,6 +183,24 @@ func TestFullInLine(t *testing.T) {
 	}
 }
 
+// TestDropOldestForNobody: a log that drops its oldest events has room again also
+// when who found none has gone, and nobody comes before it says so.
+func TestDropOldestForNobody(t *testing.T) {
+	l := open(t, Options{Dir: fastDir(t), MaxSize: 64 << 10, Compression: "none", WhenFull: "drop_oldest", tick: 10 * time.Millisecond})
+	l.Cursor("slow", true)
+	for n := 0; l.Stats().Bytes < 50<<10; n += 20 {
+		put(t, l, n, 20)
+	}
+	l.mu.Lock()
+	l.full.need = l.opts.MaxSize / 4 // as of a large chunk
+	room := l.hasRoomLocked()
+	l.mu.Unlock()
+	if room {
+		t.Fatal("there is room for it")
+	}
+	await(t, "the log is ready", func() bool { return l.Ready() == nil })
+}
+
 func TestDropOldest(t *testing.T) {
 	dir := fastDir(t)
 	o := Options{Dir: dir, MaxSize: 64 << 10, Compression: "none", WhenFull: "drop_oldest"}
