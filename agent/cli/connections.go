@@ -134,7 +134,7 @@ func newConnectionsSet(std streams) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "set CONNECTION NAME=VALUE...", Short: "change fields of a connection that was made here", Args: cobra.MinimumNArgs(1),
-		Long:    "set changes the given fields and keeps the others, secrets included. A new endpoint wants its secret again.\n\n" + connectionFieldsHelp,
+		Long:    "set changes the given fields and keeps the others, secrets included. A new host wants its secret again.\n\n" + connectionFieldsHelp,
 		Example: `  siemd connections set SIEM-CONN-1A2B3C4D min_severity=high options.compression=gzip`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fields, err := connectionFields(std, file, args[1:])

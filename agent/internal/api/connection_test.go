@@ -325,14 +325,19 @@ func TestSecretsStayWithTheirEndpoint(t *testing.T) {
 	a := r.want(201, "POST", "/connections", `{"name":"n","siem_type":"splunk","endpoint":"a.example.com","auth_type":"token","auth_token":"one","enabled_event_types":["*"],"enabled":false}`)
 	path := "/connections/" + a.field("connection_id").(string)
 	for _, body := range []string{
-		`{"endpoint":"b.example.com"}`, `{"endpoint":"b.example.com","auth_token":"***"}`, `{"port":1}`, `{"use_ssl":false}`, `{"verify_ssl":false}`,
+		`{"endpoint":"b.example.com"}`, `{"endpoint":"b.example.com","auth_token":"***"}`, `{"endpoint":"a.example.com.","port":1}`, `{"endpoint":"https://b.example.com/a.example.com"}`,
 		`{"options":{"tls":{"server_name":"evil.example.com"}}}`,
 	} {
 		if a := r.call("PUT", path, body); a.status != 400 || a.field("errors.0.pointer") != "/auth_token" {
 			t.Errorf("PUT %s = %v", body, a)
 		}
 	}
-	r.want(200, "PUT", path, `{"endpoint":"b.example.com","auth_token":"two"}`)
+	for _, body := range []string{`{"port":1}`, `{"endpoint":"A.example.com:2"}`, `{"use_ssl":false}`, `{"endpoint":"https://a.example.com:3/","use_ssl":true,"auth_token":"***"}`, `{"verify_ssl":false}`} {
+		if a := r.want(200, "PUT", path, body); a.field("auth_token") != "***" {
+			t.Errorf("PUT %s = %v", body, a)
+		}
+	}
+	r.want(200, "PUT", path, `{"endpoint":"b.example.com","port":8088,"auth_token":"two"}`)
 	r.want(200, "PUT", path, `{"auth_token":"***","max_retries":5}`)
 	a = r.want(200, "GET", path, "")
 	if a.field("endpoint") != "b.example.com" || a.field("port") != 8088.0 || a.field("max_retries") != 5.0 {

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -193,8 +194,9 @@ func localKey(name string) bool {
 	return strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_dir") || strings.HasSuffix(name, "_path")
 }
 
-// whereabouts are the keys that say who gets the secrets.
-var whereabouts = []string{"endpoint", "cloud_id", "transport", "tls", "proxy", "auth.token_url"}
+// whereabouts are the keys that say who gets the secrets. Of a URL the host
+// counts: a port or the use of TLS is for whoever may change the connection.
+var whereabouts = []string{"endpoint", "cloud_id", "proxy", "auth.token_url", "tls.server_name"}
 
 // guardSecrets asks for secrets again when they would go to somebody else: who
 // may change an endpoint is not to learn the secret that way.
@@ -207,13 +209,39 @@ func (d *draft) guardSecrets() {
 		return // the loader will say what is wrong
 	}
 	for _, key := range whereabouts {
-		if !sameValue(next, d.old.Config, key) {
+		if !sameValue(next, d.old.Config, key) && !sameHosts(next, d.old.Config, key) {
 			for _, pointer := range d.kept {
 				d.bad(pointer, "give it again", "the secret is asked for again because %s changes", fieldName(key))
 			}
 			return
 		}
 	}
+}
+
+// sameHosts reports whether two configs name the same hosts at a key for URLs.
+func sameHosts(a, b any, path string) bool {
+	x, okX := lookup(reflect.ValueOf(a), path)
+	y, okY := lookup(reflect.ValueOf(b), path)
+	if !okX || !okY {
+		return false
+	}
+	urls, old := urlsOf(x), urlsOf(y)
+	return len(urls) > 0 && slices.EqualFunc(urls, old, func(s, t string) bool {
+		u, errU := url.Parse(s)
+		v, errV := url.Parse(t)
+		return errU == nil && errV == nil && u.Hostname() != "" && strings.EqualFold(u.Hostname(), v.Hostname())
+	})
+}
+
+// urlsOf is one text, or each of a list.
+func urlsOf(v reflect.Value) []string {
+	switch x := v.Interface().(type) {
+	case string:
+		return []string{x}
+	case []string:
+		return x
+	}
+	return nil
 }
 
 func fieldName(key string) string {
