@@ -202,6 +202,10 @@ func (ep *Endpoint) do(ctx context.Context, r *Request, body []byte, compressed 
 	}
 	defer resp.Body.Close()
 	ep.jar.set(req.URL, resp.Cookies())
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// Its body is the connection, which no context ends and nobody asked for.
+		return &Response{Status: resp.StatusCode, Header: resp.Header, Endpoint: ep}, nil
+	}
 
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	limit := int64(errorBodyLimit)
@@ -225,7 +229,8 @@ func (ep *Endpoint) do(ctx context.Context, r *Request, body []byte, compressed 
 	case n > limit || err != nil:
 		out.Truncated = true
 	}
-	out.Body = buf.Bytes()[:min(n, limit)]
+	// A byte order mark does not belong into JSON, and some servers write one.
+	out.Body = bytes.TrimPrefix(buf.Bytes()[:min(n, limit)], []byte("\ufeff"))
 	return out, nil
 }
 
