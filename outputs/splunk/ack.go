@@ -3,6 +3,7 @@ package splunk
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -30,8 +31,8 @@ type pace struct {
 // acks is indexer acknowledgement: events that Splunk has received are not
 // sent yet, but on the way to be.
 //
-// Write waits for the acknowledgement. When its time is up it says "again at
-// once", and the next Write of the same bytes goes on waiting instead of
+// Write waits for the acknowledgement. When its time is nearly up it says "again
+// at once", and the next Write of the same events goes on waiting instead of
 // sending: what has been received is remembered by a hash of the request.
 type acks struct {
 	client     *httpx.Client
@@ -102,9 +103,21 @@ func (a *acks) close() {
 	a.pollers.Wait()
 }
 
+// keyOf is what a request is remembered by. Two events may be alike to the last
+// byte, so that their places in the log are part of it.
+func (a *acks) keyOf(body []byte, events []agent.Event) uint64 {
+	var h maphash.Hash
+	h.SetSeed(a.seed)
+	for i := range events {
+		h.Write(binary.LittleEndian.AppendUint64(nil, events[i].Seq)) // a Hash takes everything
+	}
+	h.Write(body)
+	return h.Sum64()
+}
+
 // write sends body, unless Splunk has it already, and waits for the acknowledgement.
-func (a *acks) write(ctx context.Context, o *Output, body []byte, n int) error {
-	key := maphash.Bytes(a.seed, body)
+func (a *acks) write(ctx context.Context, o *Output, body []byte, events []agent.Event) error {
+	key := a.keyOf(body, events)
 	a.mu.Lock()
 	p := a.parcels[key]
 	a.mu.Unlock()
@@ -116,7 +129,7 @@ func (a *acks) write(ctx context.Context, o *Output, body []byte, n int) error {
 		if err != nil {
 			return err
 		}
-		got, err := o.post(ctx, body, n, a.headerOf)
+		got, err := o.post(ctx, body, len(events), a.headerOf)
 		leave(got.endpoint)
 		if err != nil {
 			return err
@@ -164,8 +177,19 @@ var (
 
 // collect waits until p is settled and gives its result, once.
 func (a *acks) collect(ctx context.Context, p *parcel) error {
+	// A Write that ends with its deadline counts as one that failed, and
+	// nothing has: it comes back a moment before.
+	var nearly <-chan time.Time
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		t := time.NewTimer(left - min(left/8, time.Second))
+		defer t.Stop()
+		nearly = t.C
+	}
 	select {
 	case <-p.settled:
+	case <-nearly:
+		return agent.After(0, errWaiting)
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return agent.After(0, errWaiting)

@@ -33,8 +33,10 @@ func parse(body []byte) (a answer) {
 	return a
 }
 
+// whole takes text, and 0.0 too, as some languages write every number.
 func whole(text json.RawMessage) *int64 {
-	n, err := strconv.ParseInt(string(bytes.Trim(text, `"`)), 10, 64)
+	digits, _ := bytes.CutSuffix(bytes.Trim(text, `"`), []byte(".0"))
+	n, err := strconv.ParseInt(string(digits), 10, 64)
 	if err != nil || n < 0 {
 		return nil
 	}

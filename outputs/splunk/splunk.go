@@ -66,7 +66,7 @@ func (o *Output) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 func (o *Output) Write(ctx context.Context, events []agent.Event) error {
 	body := agent.JoinWire(nil, events)
 	if o.acks != nil {
-		return o.acks.write(ctx, o, body, len(events))
+		return o.acks.write(ctx, o, body, events)
 	}
 	got, err := o.post(ctx, body, len(events), nil)
 	if err == nil {

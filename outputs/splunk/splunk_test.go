@@ -245,6 +245,7 @@ func TestParse(t *testing.T) {
 	f(`{"text":"Success","code":0,"ackId":0}`, "0 0 <nil>")
 	f(`{"text":"x","code":6,"invalid-event-number":0,"ackId":7}`, "6 7 0")
 	f(`{"code":"0","ackId":"3"}`, "0 3 <nil>")
+	f(`{"code":0.0,"ackId":3.0,"invalid-event-number":2.0}`, "0 3 2")
 	f(`{"code":6,"invalid-event-number":-1}`, "6 <nil> <nil>")
 	f(`{"code":6,"invalid-event-number":1.5}`, "6 <nil> <nil>")
 	f(`{"code":6,"invalid-event-number":null}`, "6 <nil> <nil>")

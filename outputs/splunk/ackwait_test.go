@@ -1,0 +1,52 @@
+package splunk
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/adrian207/siemd/agent"
+)
+
+// Whoever called Write takes what ends with its deadline for a failure, makes
+// smaller batches, and so sends again what has been received.
+func TestWaitForAckEndsBeforeTheDeadline(t *testing.T) {
+	x := newIndexer(t)
+	o := x.output(quick)
+	events := batch(t, o, 2)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		err := o.Write(ctx, events)
+		if d, ok := agent.RetryAfter(err); !ok || d != 0 || ctx.Err() != nil {
+			t.Errorf("Write = %v with its deadline %v, want After(0) before it", err, ctx.Err())
+		}
+		cancel()
+	}
+	x.set(func() { x.all = true })
+	if err := o.Write(t.Context(), events); err != nil || x.posts != 1 {
+		t.Errorf("Write = %v after %d posts", err, x.posts)
+	}
+}
+
+// An app repeats an event to the last byte while the first one waits.
+func TestAckOfTwins(t *testing.T) {
+	x := newIndexer(t)
+	o := x.output(quick)
+	events := batch(t, o, 2)
+	twin := events[0]
+	twin.Seq = events[1].Seq
+	done := make(chan error, 2)
+	for i, e := range []agent.Event{events[0], twin} {
+		go func() { done <- o.Write(t.Context(), []agent.Event{e}) }()
+		x.until(func() bool { return x.polled[int64(i)] > 0 || len(done) > 0 })
+	}
+	x.set(func() { x.all = true })
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if x.posts != 2 {
+		t.Errorf("%d of 2 events that are alike were sent", x.posts)
+	}
+}
