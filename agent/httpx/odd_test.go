@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
 )
 
 func TestByteOrderMarkIsNoPartOfAnAnswer(t *testing.T) {
