@@ -166,6 +166,8 @@ func (c *fakeCursor) Seq() uint64 {
 	return c.seq
 }
 
+func (c *fakeCursor) Resume() uint64 { return c.Seq() }
+
 func (c *fakeCursor) Counts() wal.Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()

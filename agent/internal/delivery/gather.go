@@ -27,10 +27,11 @@ type gatherer struct {
 }
 
 func (r *Runner) newGatherer() *gatherer {
+	pos := r.o.Cursor.Resume() // first: a reader that begins later reports what is between as a hole
 	g := &gatherer{
 		Runner:  r,
 		reader:  r.o.Source.Reader(),
-		pos:     r.o.Cursor.Seq(),
+		pos:     pos,
 		linger:  time.NewTimer(time.Hour),
 		blocks:  make(chan *held, 1),
 		starved: make(chan struct{}, 1),

@@ -10,8 +10,9 @@ import (
 // A Cursor is an output's place in the log, as the log keeps it.
 type Cursor interface {
 	Name() string
-	Seq() uint64   // the next event that is not finished
-	Start() uint64 // where the cursor began
+	Seq() uint64    // the next event that is not finished
+	Resume() uint64 // is Seq for a Runner that begins: what it tells Advance begins there
+	Start() uint64  // where the cursor began
 	Counts() wal.Counts
 
 	// Advance moves the cursor to seq; delta adds up to the number of events

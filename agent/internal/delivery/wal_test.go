@@ -110,9 +110,15 @@ func TestWithTheLog(t *testing.T) {
 	}
 }
 
-// TestDropOldest: the log gives up what the output was too slow for, some of it while it is held here.
+// TestDropOldest: the log gives up what the output was too slow for, some of it
+// while it is held here, also if another runner takes over before this one has noticed.
 func TestDropOldest(t *testing.T) {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	t.Run("one runner", func(t *testing.T) { testDropOldest(t, false) })
+	t.Run("two runners", func(t *testing.T) { testDropOldest(t, true) })
+}
+
+func testDropOldest(t *testing.T, exchanged bool) {
+	log, set := slog.New(slog.NewTextHandler(io.Discard, nil)), metrics.NewSet()
 	l, err := wal.Open(wal.Options{
 		Dir: t.TempDir(), MaxSize: 1 << 20, SegmentSize: 64 << 10, WhenFull: "drop_oldest", Sync: "always", Compression: "none",
 		Log: log, Metrics: metrics.NewSet(), Now: time.Now,
@@ -124,13 +130,23 @@ func TestDropOldest(t *testing.T) {
 	c := l.Cursor("siem", true)
 	s := openStore(t, t.TempDir(), c)
 	out := &fakeOutput{answer: func([]agent.Event) error { return agent.Blocked(errSaid) }}
-	r := New(Options{
-		Name: "siem", Config: DefaultConfig(), Output: out, Cursor: c, Source: FromLog(l, c), Failed: s, MaxBytes: 64 << 10,
-		Env: agent.Env{Name: "siem", Kind: "output", Log: log, Metrics: metrics.NewSet()},
-	})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- r.Run(ctx) }()
+	env := agent.Env{Name: "siem", Kind: "output", Log: log, Metrics: set}
+	start := func() (r *Runner, stop func()) {
+		r = New(Options{
+			Name: "siem", Config: DefaultConfig(), Output: out, Cursor: c, Source: FromLog(l, c), Failed: s, MaxBytes: 64 << 10,
+			Env: env,
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		return r, func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	r, stop := start()
 	for i := range 100 {
 		batch := make([]agent.Event, 100)
 		for j := range batch {
@@ -138,16 +154,17 @@ func TestDropOldest(t *testing.T) {
 		}
 		appendTo(t, l, []string{"siem", "other"}[i%2:][:1], batch...)
 	}
+	if exchanged {
+		stop()
+		r, stop = start()
+	}
 	out.set(nil)
-	drain, stop := context.WithTimeout(context.Background(), 20*time.Second)
-	defer stop()
+	drain, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
 	if err := r.Drain(drain); err != nil {
 		t.Error(err)
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	stop()
 	got := c.Counts()
 	if n := unaccounted(c); n != 0 || got.Total() != 10_000 || got.Expired == 0 || got.Sent == 0 || got.Foreign < 4500 || r.Pending() != 0 {
 		t.Errorf("unaccounted = %d, pending = %d, counts = %+v", n, r.Pending(), got)

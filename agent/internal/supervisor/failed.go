@@ -176,6 +176,7 @@ type gone string
 
 func (g gone) Name() string               { return string(g) }
 func (g gone) Seq() uint64                { return 0 }
+func (g gone) Resume() uint64             { return 0 }
 func (g gone) Start() uint64              { return 0 }
 func (g gone) Counts() wal.Counts         { return wal.Counts{} }
 func (g gone) Advance(uint64, wal.Counts) {}

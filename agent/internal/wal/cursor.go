@@ -112,6 +112,15 @@ func (c *Cursor) Seq() uint64 {
 	return c.seq
 }
 
+// Resume is Seq for a new user, who tells Advance about the events from there on. What the log
+// has moved the cursor past, and the user before has not told about, stays as it was counted.
+func (c *Cursor) Resume() uint64 {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.told, c.skipped = c.seq, nil
+	return c.seq
+}
+
 // Start is where the cursor began.
 func (c *Cursor) Start() uint64 {
 	c.log.mu.Lock()
