@@ -122,10 +122,14 @@ func (e Env) Counter(name string, labels ...string) *metrics.Counter {
 	return e.Metrics.GetOrCreateCounter(e.metric(name, labels))
 }
 
-// Histogram is the same for a histogram of seconds.
+// Histogram is the same for a histogram of seconds, in DurationBuckets.
 func (e Env) Histogram(name string, labels ...string) *metrics.PrometheusHistogram {
-	return e.Metrics.GetOrCreatePrometheusHistogram(e.metric(name, labels))
+	return e.Metrics.GetOrCreatePrometheusHistogramExt(e.metric(name, labels), DurationBuckets)
 }
+
+// DurationBuckets are the upper bounds of histograms, in seconds: from an fsync
+// of a fast disk to an acknowledgement of a busy indexer.
+var DurationBuckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 
 // Gauge is the same for a gauge; f is called on every scrape.
 func (e Env) Gauge(name string, f func() float64, labels ...string) *metrics.Gauge {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/adrian207/siemd/agent/internal/config"
+	"github.com/adrian207/siemd/agent/internal/supervisor"
 )
 
 // shipped holds a file of the repository to what makes it.
@@ -26,14 +27,15 @@ func shipped(t *testing.T, path, want string) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what the keys say; write it anew with go test ./agent/cli -update", path)
+		t.Errorf("%s is not what the descriptions say; write it anew with go test ./agent/cli -update", path)
 	}
 }
 
-// TestGeneratedFiles holds what is made from the description of the keys to the keys that there are.
+// TestGeneratedFiles holds what is made from the descriptions of keys and metrics to those that there are.
 func TestGeneratedFiles(t *testing.T) {
 	shipped(t, "configs/example.yaml", config.Example())
 	shipped(t, "docs/config.md", config.Reference())
+	shipped(t, "docs/metrics.md", supervisor.MetricsReference())
 	shipped(t, "packaging/siemd.schema.json", siemd(t, "", "schema").want(t, exitOK).out)
 }
 

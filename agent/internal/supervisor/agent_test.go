@@ -108,15 +108,21 @@ func TestMetricsAreOfTheirKind(t *testing.T) {
 	for end := time.Now().Add(20 * time.Second); !strings.Contains(text, "siemd_output_up{") && time.Now().Before(end); text = r.metrics() {
 		time.Sleep(time.Millisecond)
 	}
-	kinds := map[string]string{}
+	kinds, described := map[string]string{}, map[string]bool{}
 	family := ""
 	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); f[0] == "#" {
-			if f[1] == "TYPE" {
+			switch f[1] {
+			case "HELP":
+				described[f[2]] = len(f) > 3
+			case "TYPE":
 				if family = f[2]; kinds[family] != "" {
 					t.Errorf("%s is in two places", family)
 				}
 				kinds[family] = f[3]
+				if strings.HasPrefix(family, "siemd_") && !described[family] {
+					t.Errorf("%s does not say what it is", family)
+				}
 			}
 			continue
 		}

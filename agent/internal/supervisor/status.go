@@ -2,13 +2,8 @@ package supervisor
 
 import (
 	"cmp"
-	"fmt"
-	"io"
-	"math"
 	"slices"
 	"time"
-
-	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/agent/internal/intake"
@@ -153,29 +148,4 @@ func (in *input) files() []agent.FileStatus {
 		}
 	}
 	return nil
-}
-
-// registerMetrics adds what no single component can tell.
-func (a *Agent) registerMetrics(problem string) {
-	a.metrics.NewGauge("siemd_unaccounted_events", func() float64 {
-		a.mu.Lock()
-		outs := values(a.outputs)
-		a.mu.Unlock()
-		n := 0.0
-		for _, o := range outs {
-			n += math.Abs(float64(o.runner.Load().Unaccounted()))
-		}
-		return n
-	})
-	a.reloads.register(a.metrics, problem)
-	a.refused.Register(a.metrics)
-	a.metrics.NewGauge(fmt.Sprintf("siemd_build_info{version=%q}", a.version), func() float64 { return 1 })
-}
-
-// WriteMetrics writes everything that is measured in Prometheus's text format.
-func (a *Agent) WriteMetrics(w io.Writer) {
-	metrics.ExposeMetadata(true) // the lines that say which are counters, gauges and histograms
-	a.metrics.WritePrometheus(w)
-	metrics.WriteProcessMetrics(w)
-	metrics.WriteFDMetrics(w)
 }

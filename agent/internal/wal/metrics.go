@@ -2,6 +2,8 @@ package wal
 
 import (
 	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 type meters struct {
@@ -11,7 +13,7 @@ type meters struct {
 
 func newMeters(set *metrics.Set) meters {
 	return meters{
-		fsync:   set.GetOrCreatePrometheusHistogram("siemd_wal_fsync_seconds"),
+		fsync:   set.GetOrCreatePrometheusHistogramExt("siemd_wal_fsync_seconds", agent.DurationBuckets),
 		corrupt: set.GetOrCreateCounter("siemd_wal_corrupt_blocks_total"),
 		lost:    set.GetOrCreateCounter("siemd_wal_lost_events_total"),
 	}
