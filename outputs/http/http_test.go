@@ -283,11 +283,26 @@ func TestOAuthFailures(t *testing.T) {
 	f(401, base64.StdEncoding.EncodeToString([]byte("me:cl1ent%2Bs3cret%2F")), "blocked")
 	f(413, "", "blocked")
 	f(204, "", "blocked")
-	f(500, "", "suspect")
+	f(500, "", "retry")
 	f(503, "", "retry")
 	f(200, "<html>", "retry")
 	f(200, `{"access_token":""}`, "retry")
 	f(200, `{"access_token":"a\r\nb"}`, "retry")
+}
+
+// A life that is no number is as if there were none: the token is good until it is refused.
+func TestOAuthLife(t *testing.T) {
+	a := &oauth{status: 200}
+	target, tokens := a.start(t)
+	for life, limited := range map[string]bool{
+		`3600`: true, `"3600"`: true, `3600.5`: true, `null`: false, `"soon"`: false, `""`: false, `true`: false, `{"s":1}`: false, `-1`: false, `1e400`: false,
+	} {
+		a.set(func() { a.answer = `{"access_token":"t0ken-1","expires_in":` + life + `}` })
+		o := newOutput(t, target, withOAuth(tokens))
+		if _, err := o.tokens.get(t.Context()); err != nil || o.tokens.expires.IsZero() == limited {
+			t.Errorf("expires_in %s: %v, expires %v", life, err, o.tokens.expires)
+		}
+	}
 }
 
 func TestSecretsNeverLeak(t *testing.T) {

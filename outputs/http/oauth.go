@@ -1,11 +1,13 @@
 package http
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -67,22 +69,26 @@ func (t *tokens) get(ctx context.Context) (agent.Secret, error) {
 	defer resp.Release()
 	if resp.Status != http.StatusOK {
 		err := resp.Err()
-		if err == nil || agent.IsPermanent(err) || agent.IsTooLarge(err) {
-			// It says nothing about events: the credentials or the scopes are wrong.
-			err = agent.Blocked(resp.Answer())
+		// It says nothing about events.
+		switch {
+		case err == nil || agent.IsPermanent(err) || agent.IsTooLarge(err):
+			err = agent.Blocked(resp.Answer()) // the credentials or the scopes are wrong
+		case agent.IsSuspect(err):
+			err = resp.Answer() // the server is ill
 		}
 		return agent.Secret{}, err
 	}
 	var answer struct {
-		AccessToken string      `json:"access_token"`
-		ExpiresIn   json.Number `json:"expires_in"`
+		AccessToken string          `json:"access_token"`
+		ExpiresIn   json.RawMessage `json:"expires_in"`
 	}
 	if json.Unmarshal(resp.Body, &answer) != nil || answer.AccessToken == "" || strings.ContainsFunc(answer.AccessToken, isControl) {
 		// The answer may hold half a token, so it is not shown.
 		return agent.Secret{}, &agent.AnswerError{Endpoint: resp.Endpoint.String(), Status: resp.Status, Answer: "no access_token in the answer of the token server"}
 	}
 	t.access, t.expires = agent.NewSecret(answer.AccessToken), time.Time{}
-	if s, err := answer.ExpiresIn.Float64(); err == nil && s > 0 && s < 1e9 {
+	// A number, or one in quotes; anything else is as if it were not there.
+	if s, err := strconv.ParseFloat(string(bytes.Trim(answer.ExpiresIn, `"`)), 64); err == nil && s > 0 && s < 1e9 {
 		life := time.Duration(s * float64(time.Second))
 		t.expires = time.Now().Add(life - min(life/5, time.Minute)) // not so late that it ends on the way
 	}
