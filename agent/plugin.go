@@ -68,6 +68,14 @@ type Encoder interface {
 	Encode(dst []byte, e *Event) ([]byte, error)
 }
 
+// A Serial is an Output that may be able to do only one thing at a time, such as
+// one with a single pipe. While OneAtATime says so no Write begins before the
+// one before it has returned, whatever concurrency is: a batch that waited for
+// its turn would have less than its timeout for itself.
+type Serial interface {
+	OneAtATime() bool
+}
+
 // A Prober is an Output that can check its way to the SIEM without sending
 // events. Each step (DNS, TCP, TLS, auth, permission) is reported as it ends.
 type Prober interface {

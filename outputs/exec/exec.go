@@ -17,6 +17,7 @@
 // One batch is under way at a time: the next begins when every event has its
 // answer. After an event without a good answer the same seq comes again, also
 // after a restart, so a connector can tell repeats by it or by event_id.
+// Empty lines are ignored.
 // A connector that misses the output's timeout, ends, or writes anything else to its
 // standard output is ended with its children and started anew, after 1 s at
 // first and 60 s at most. An exit code of 77 or 78 says that a person must act
@@ -24,6 +25,7 @@
 package exec
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +44,7 @@ func init() {
 	})
 }
 
-// An output is agent.Output, Encoder, Prober and Closer.
+// An output is agent.Output, Encoder, Serial, Prober and Closer.
 type output struct {
 	config Config
 	env    agent.Env
@@ -77,6 +79,9 @@ func (o *output) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	dst = append(dst, e.Body...)
 	return append(dst, "}\n"...), nil
 }
+
+// OneAtATime: a batch has the connector, and its whole timeout, for itself.
+func (o *output) OneAtATime() bool { return true }
 
 // Write hands the events to the connector and returns its verdicts.
 func (o *output) Write(ctx context.Context, events []agent.Event) error {
@@ -142,6 +147,9 @@ func (o *output) answers(p *process, v *verdicts) error {
 		line, err := p.readLine()
 		if err != nil {
 			return err
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
 		}
 		a, err := parseAnswer(line)
 		if err != nil {

@@ -91,6 +91,8 @@ func connector(scenario string) {
 		case "silent":
 		case "twice":
 			fmt.Printf("{\"seq\":%d,\"ok\":true}\n{\"seq\":%d,\"ok\":true}\n", r.Seq, r.Seq)
+		case "blank":
+			fmt.Printf("\n \r\n{\"seq\":%d,\"ok\":true}\r\n\n", r.Seq)
 		case "env":
 			fmt.Printf(`{"seq":%d,"error":%q,"permanent":true}`+"\n", r.Seq, strings.Join(os.Environ(), " "))
 		default:
@@ -131,6 +133,9 @@ func open(t *testing.T, scenario string, env map[string]string) (*output, *buffe
 	log := &buffer{}
 	o := newOutput(c, agent.Env{Name: "test", Kind: "output", Metrics: metrics.NewSet(), Log: slog.New(slog.NewTextHandler(log, nil))})
 	t.Cleanup(func() { o.Close(context.Background()) })
+	if !agent.Serial(o).OneAtATime() {
+		t.Error("batches share a connector")
+	}
 	return o, log
 }
 
@@ -191,6 +196,11 @@ func TestVerdicts(t *testing.T) {
 	// When nothing is taken and something is blocked, the whole output is.
 	if err := o.Write(within(t, 10*time.Second), does("retry", "blocked")); !agent.IsBlocked(err) {
 		t.Errorf("Write: %v", err)
+	}
+	for range 2 {
+		if err := o.Write(within(t, 10*time.Second), does("blank", "blank")); err != nil {
+			t.Errorf("empty lines between answers: %v", err)
+		}
 	}
 	if err := o.Write(within(t, 10*time.Second), nil); err != nil {
 		t.Error(err)

@@ -28,6 +28,9 @@ type pipe struct {
 
 func newPipe(path string) *pipe { return &pipe{path: path, fd: -1} }
 
+// OneAtATime: a reader that is slow has the whole timeout for each batch.
+func (p *pipe) OneAtATime() bool { return true }
+
 // chunk is what a pipe that is ready takes without blocking (PIPE_BUF).
 const chunk = 4096
 

@@ -228,6 +228,30 @@ func TestConcurrency(t *testing.T) {
 	})
 }
 
+// serialOutput does one thing at a time.
+type serialOutput struct{ *fakeOutput }
+
+func (serialOutput) OneAtATime() bool { return true }
+
+// TestOneAtATime: nobody's timeout passes while it waits for another.
+func TestOneAtATime(t *testing.T) {
+	for _, n := range []Concurrency{0, 1, 4} {
+		inBubble(t, fmt.Sprint(n), func(t *testing.T, b *bench) {
+			b.cfg.Concurrency = n
+			b.cfg.Batch.MaxEvents = 10
+			b.out = serialOutput{b.fake}
+			b.fake.slow(20 * time.Second)
+			b.log.put(nil, events(0, 200, "good")...)
+			b.start()
+			within(10 * time.Minute)
+			if b.fake.peak() != 1 {
+				t.Errorf("%d requests at once", b.fake.peak())
+			}
+			b.counts(wal.Counts{Sent: 200})
+		})
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, b *bench) {
 		b.cfg.RateLimit.Events = 100

@@ -7,6 +7,7 @@ import "time"
 // the target says that it is too much.
 type limiter struct {
 	auto bool
+	solo bool // the output does one thing at a time
 	n    float64
 	base time.Duration // what a large request takes when the target is at ease
 	size float64       // of a large request, in bytes
@@ -25,9 +26,14 @@ func newLimiter(c Concurrency) limiter {
 	return limiter{n: float64(c)}
 }
 
-func (l *limiter) limit() int { return int(l.n) }
+func (l *limiter) limit() int {
+	if l.solo {
+		return 1
+	}
+	return int(l.n)
+}
 
-// most is the largest that limit can become.
+// most is the largest that limit can become, or could if the output did more at a time.
 func (l *limiter) most() int {
 	if l.auto {
 		return autoMax

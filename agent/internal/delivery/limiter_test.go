@@ -63,6 +63,14 @@ func TestLimiter(t *testing.T) {
 	if one := newLimiter(1); !one.ordered() {
 		t.Error("1 is not ordered")
 	}
+	solo := newLimiter(0)
+	solo.solo = true
+	for range 100 {
+		solo.took(10*time.Millisecond, 1000)
+	}
+	if solo.limit() != 1 || solo.ordered() || solo.most() != autoMax {
+		t.Errorf("one at a time = %+v", solo)
+	}
 }
 
 func TestPace(t *testing.T) {

@@ -132,6 +132,9 @@ func New(o Options) *Runner {
 		health:  Health{Status: Unknown, Since: time.Now(), LastSuccess: o.LastSuccess},
 	}
 	r.encoder, _ = o.Output.(agent.Encoder)
+	if one, ok := o.Output.(agent.Serial); ok {
+		r.limit.solo = one.OneAtATime()
+	}
 	r.spare.most = r.windowSize() + 4
 	r.results = make(chan result, 4*r.windowSize()+16)
 	r.width = r.limit.limit()

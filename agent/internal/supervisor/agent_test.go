@@ -385,6 +385,9 @@ func TestSeveritiesAreMapped(t *testing.T) {
 	if fmt.Sprint(s.seen) != "[critical informational high]" {
 		t.Errorf("the output saw %v", s.seen)
 	}
+	if one, ok := out.(agent.Serial); !ok || !one.OneAtATime() {
+		t.Error("that it does one thing at a time is forgotten")
+	}
 	if same := withSeverities(s, &config.Managed{}); same != agent.Output(s) {
 		t.Error("without a mapping the output is wrapped")
 	}
@@ -399,6 +402,8 @@ func (s *spy) Write(_ context.Context, events []agent.Event) error {
 	}
 	return nil
 }
+
+func (s *spy) OneAtATime() bool { return true }
 
 func (s *spy) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	return append(dst, e.Severity.String()...), nil

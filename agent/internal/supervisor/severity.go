@@ -34,6 +34,12 @@ func (s severities) Write(ctx context.Context, events []agent.Event) error {
 	return s.out.Write(ctx, mapped)
 }
 
+// OneAtATime is what its output says of itself.
+func (s severities) OneAtATime() bool {
+	one, ok := s.out.(agent.Serial)
+	return ok && one.OneAtATime()
+}
+
 // encodedSeverities is the same for an output that encodes.
 type encodedSeverities struct {
 	severities
