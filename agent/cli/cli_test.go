@@ -34,7 +34,7 @@ type result struct {
 // siemd runs a command in this process.
 func siemd(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
-	var out, diag bytes.Buffer
+	var out, diag syncBuffer // a command that takes long says so from another goroutine
 	code := run(t.Context(), args, streams{in: strings.NewReader(stdin), out: &out, err: &diag})
 	return result{out.String(), diag.String(), code}
 }

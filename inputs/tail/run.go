@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adrian207/siemd/agent"
@@ -57,9 +58,10 @@ type run struct {
 	pause     time.Duration // before resumeAt; so long without a failure ends the trouble
 
 	scanWanted bool
-	scans      int       // so far
-	looking    time.Time // when the look began in which files are found now
-	scanned    time.Time // end of the last scan
+	scans      int          // so far
+	looks      atomic.Int64 // scans that are over; for others than the run's goroutine, too
+	looking    time.Time    // when the look began in which files are found now
+	scanned    time.Time    // end of the last scan
 	scanTook   time.Duration
 	ticked     time.Time
 	firstSeq   uint64 // the first number that came back in this run

@@ -40,10 +40,15 @@ func TestManyFiles(t *testing.T) {
 	if n := descriptors(r.dir); n > r.time.open {
 		t.Errorf("%d descriptors are open, want at most %d", n, r.time.open)
 	}
-	before := cpuTime()
-	time.Sleep(500 * time.Millisecond)
-	if used := cpuTime() - before; used > 100*time.Millisecond {
-		t.Errorf("%v of CPU were used in 500ms of idleness", used)
+	// What is left to do behind the last line comes to an end.
+	least := time.Hour
+	for try := 0; try < 20 && least > 100*time.Millisecond; try++ {
+		before := cpuTime()
+		time.Sleep(500 * time.Millisecond)
+		least = min(least, cpuTime()-before)
+	}
+	if least > 100*time.Millisecond {
+		t.Errorf("%v of CPU are used in 500ms of idleness", least)
 	}
 	for i := range 100 {
 		r.write(fmt.Sprintf("%d/dev-%d.log", i%100, i*7), fmt.Sprintf("{\"n\":%d}\n", count+i))

@@ -63,6 +63,7 @@ func (r *run) scan(now time.Time) {
 	r.meters.stale = true
 	r.scanned = time.Now()
 	r.scanTook = r.scanned.Sub(now)
+	r.looks.Add(1)
 }
 
 func underAny(dirs map[string]bool, path string) bool {
