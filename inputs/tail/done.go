@@ -72,7 +72,8 @@ func (r *run) removed(d disposal) {
 	switch {
 	case d.err == nil:
 		r.t.env.Counter("files_done_total").Inc()
-		if f.gone == 0 {
+		// A look may have missed it before this was heard, and ended it as one that somebody else removed.
+		if r.files[f.id] == f {
 			r.forget(f)
 			r.flushCatalog()
 		}

@@ -169,3 +169,32 @@ func TestArchiveToAnotherFilesystem(t *testing.T) {
 		t.Error("the unfinished copy is still there")
 	}
 }
+
+// A look that finds a file gone before the run hears that it was deleted makes no difference.
+func TestDoneIsHeardOfLate(t *testing.T) {
+	s := newSlowMotion(t, 0, false, "*.jsonl")
+	defer func() { s.end() }()
+	s.write("a.jsonl", "{}\n")
+	s.look()
+	var f *file
+	for _, f = range s.run.files {
+		f.disposing = true
+	}
+	s.must(os.Remove(s.path("a.jsonl")))
+	for range 3 {
+		s.look()
+	}
+	if f == nil || f.gone == 0 {
+		t.Fatalf("it is not gone: %+v", f)
+	}
+	s.run.removed(disposal{file: f})
+	s.look()
+	for key := range s.sink.snapshot() {
+		if strings.HasPrefix(key, "f:") {
+			t.Errorf("the mark %s was not forgotten", key)
+		}
+	}
+	if len(s.run.files) > 0 {
+		t.Errorf("known still: %+v", s.run.files)
+	}
+}
