@@ -29,7 +29,7 @@ var floors = map[string][]string{
 	"agent/internal/intake":     {"agent", "agent/internal/wal", "codecs/json", "codecs/format"},
 	"agent/internal/delivery":   {"agent", "agent/internal/wal", "codecs/json"},
 	"agent/internal/config":     {"agent", "agent/internal/intake", "agent/internal/delivery"},
-	"agent/internal/supervisor": {"agent", "agent/internal/wal", "agent/internal/intake", "agent/internal/delivery", "agent/internal/config"},
+	"agent/internal/supervisor": {"agent", "agent/internal/wal", "agent/internal/intake", "agent/internal/delivery", "agent/internal/config", "codecs/json"},
 	"agent/internal/api":        {"agent", "agent/internal/config", "agent/internal/supervisor", "agent/internal/delivery", "agent/internal/intake", "agent/internal/wal", "agent/idempotency", "agent/internal/history", "agent/internal/statuspage"},
 	"agent/internal/history":    {},
 	"agent/internal/statuspage": {},

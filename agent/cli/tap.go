@@ -53,7 +53,7 @@ func newTap(std streams) *cobra.Command {
 	f.StringVar(&c.input, "input", "", "what this input took")
 	f.StringVar(&c.typ, "type", "", "only events of this type")
 	f.StringVar(&c.severity, "severity", "", "only events of at least this severity")
-	f.StringVar(&c.match, "match", "", "only events that hold this text")
+	f.StringVar(&c.match, "match", "", "only events that hold this text, in any case")
 	f.Var(durationFlag{&c.maxAge}, "max-age", "only events that happened in the last so long")
 	f.IntVarP(&c.limit, "limit", "n", 0, "end after so many events; 0: never")
 	f.IntVar(&c.rate, "rate", 1000, "most events in a second")

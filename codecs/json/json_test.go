@@ -118,6 +118,22 @@ func TestAppendString(t *testing.T) {
 	f("a\xffb\xe2\x82", "\"a\uFFFDb\uFFFD\uFFFD\"")
 }
 
+func TestHolds(t *testing.T) {
+	f := func(text, part string, want bool) {
+		t.Helper()
+		if got := Holds([]byte(text), part); got != want {
+			t.Errorf("%s holds %q: %t", text, part, got)
+		}
+	}
+	f(`{"title":"caf\u00e9 Zürich"}`, "café zÜrich", true)
+	f(`{"title":"caf\u00e9"}`, `caf\u00E9`, true)
+	f(`{"title":"a \"b\" \/c\ud83d\ude00"}`, "a \"b\" /c\U0001F600", true)
+	f(`{"title":"plain"}`, `"title":"PLAIN"`, true)
+	f(`{"title":"plain"}`, "", true)
+	f(`{"title":"plain"}`, "plane", false)
+	f(`{"title":"caf\u00e8"}`, "café", false)
+}
+
 func TestText(t *testing.T) {
 	f := func(value, want string) {
 		t.Helper()

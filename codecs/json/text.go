@@ -60,6 +60,16 @@ func unescape(dst, s []byte) []byte {
 	}
 }
 
+// Holds reports whether part stands in a JSON text, in any case, as it is
+// written there or behind its escapes: é is also found in "\u00e9".
+func Holds(text []byte, part string) bool {
+	p := bytes.ToLower([]byte(part))
+	if bytes.Contains(text, p) || bytes.Contains(bytes.ToLower(text), p) {
+		return true
+	}
+	return bytes.IndexByte(text, '\\') >= 0 && bytes.Contains(bytes.ToLower(unescape(nil, text)), p)
+}
+
 // hex4 is the value of the four hexadecimal digits that s begins with, or -1.
 func hex4(s []byte) rune {
 	if len(s) < 4 {

@@ -22,7 +22,7 @@ var failedQuery = []parameter{
 	{"event_type", "string", "Only events of this type."},
 	{"severity", "string", "Only events of at least this severity."},
 	{"max_age_hours", "number", "Only events that were refused in the last so many hours."},
-	{"match", "string", "Only events that hold this text, or whose answer does."},
+	{"match", "string", "Only events that hold this text, or whose answer does, in any case."},
 }
 
 // limitParameter bounds what is done to failed events.
@@ -60,7 +60,7 @@ var failedRoutes = []route{
 		query: append([]parameter{
 			{"input", "string", "Only of this input."},
 			{"reason", "string", "Only with this reason."},
-			{"match", "string", "Only lines that hold this text."},
+			{"match", "string", "Only lines that hold this text, in any case."},
 			{"max_age_hours", "number", "Only lines of the last so many hours."},
 		}, pageQuery...), serve: (*Server).refused,
 	},

@@ -20,7 +20,7 @@ var tapRoutes = []route{
 			{"input", "string", "Only what this input took."},
 			{"type", "string", "Only events of this type."},
 			{"severity", "string", "Only events of at least this severity."},
-			{"match", "string", "Only events that hold this text."},
+			{"match", "string", "Only events that hold this text, in any case."},
 			{"limit", "integer", "End after so many events; 0: never."},
 			{"rate", "integer", "Most events in a second, the others are counted as skipped; 1000 if not said."},
 		}, status: []int{404, 503}, serve: (*Server).tap,

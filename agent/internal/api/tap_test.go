@@ -54,7 +54,7 @@ func TestTapShowsWhatFlows(t *testing.T) {
 	send("alert", "before", "high")
 	all, stopAll := r.tapLines("limit=3")
 	defer stopAll()
-	one, stopOne := r.tapLines("connection=cef&severity=high&match=wanted&limit=1")
+	one, stopOne := r.tapLines("connection=cef&severity=high&match=WANTED&limit=1")
 	defer stopOne()
 	send("anomaly", "a1", "low")
 	send("alert", "other", "high")

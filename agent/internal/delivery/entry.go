@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adrian207/siemd/agent"
+	cjson "github.com/adrian207/siemd/codecs/json"
 )
 
 // An Entry is an event that its SIEM refused. As JSON it has the keys of contract 6.
@@ -167,8 +168,7 @@ func (f *FailedFilter) picks(e *Entry, now time.Time) bool {
 		return false
 	}
 	if f.Match != "" {
-		match := strings.ToLower(f.Match)
-		return strings.Contains(strings.ToLower(e.Answer), match) || strings.Contains(strings.ToLower(string(e.Event)), match)
+		return strings.Contains(strings.ToLower(e.Answer), strings.ToLower(f.Match)) || cjson.Holds(e.Event, f.Match)
 	}
 	return true
 }

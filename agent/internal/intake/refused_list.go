@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/adrian207/siemd/codecs/json"
 )
 
 // A RefusedLine is a line that could not become an event, as it is kept.
@@ -31,13 +33,13 @@ type RefusedLine struct {
 type RefusedFilter struct {
 	Input  string
 	Reason string
-	Match  string    // a part of the line's text
+	Match  string    // a part of the line's text, in any case
 	Since  time.Time // received then or later
 }
 
 func (f *RefusedFilter) takes(l *RefusedLine) bool {
 	return (f.Input == "" || l.Input == f.Input) && (f.Reason == "" || l.Reason == f.Reason) &&
-		strings.Contains(l.Line, f.Match) && !l.Time.Before(f.Since)
+		(f.Match == "" || json.Holds([]byte(l.Line), f.Match)) && !l.Time.Before(f.Since)
 }
 
 const (

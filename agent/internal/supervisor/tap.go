@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"github.com/adrian207/siemd/agent/internal/config"
 	"github.com/adrian207/siemd/agent/internal/delivery"
 	"github.com/adrian207/siemd/agent/internal/wal"
+	"github.com/adrian207/siemd/codecs/json"
 )
 
 // tapPrefix begins the names of cursors that taps make for a moment. No
@@ -41,7 +41,7 @@ type TapFilter struct {
 	Input      string         // only what this one took
 	Type       string         // only events of this type
 	Severity   agent.Severity // the least
-	Match      string         // in the event, byte for byte
+	Match      string         // in the event, in any case
 	Rate       int            // most events in a second; 0: no limit
 }
 
@@ -60,7 +60,7 @@ const maxBehind = 50_000
 // comes faster than it is shown is skipped, and counted. quiet is called when
 // nothing has come for a while.
 func (a *Agent) Tap(ctx context.Context, f TapFilter, show func(Tapped) error, quiet func() error) error {
-	t := tap{a: a, f: f, show: show, match: []byte(f.Match)}
+	t := tap{a: a, f: f, show: show}
 	if f.Connection != "" {
 		if err := t.renderer(); err != nil {
 			return err
@@ -110,7 +110,6 @@ type tap struct {
 	a       *Agent
 	f       TapFilter
 	show    func(Tapped) error
-	match   []byte
 	out     agent.Output
 	encoder agent.Encoder // nil: the connection sends events as they are, or none is named
 	events  []agent.Event
@@ -154,7 +153,7 @@ func (t *tap) block(b *wal.Block) error {
 	}
 	for i := range t.events {
 		e := &t.events[i]
-		if !takes(e.Type, e.Severity) || t.f.Input != "" && e.Input != t.f.Input || len(t.match) > 0 && !bytes.Contains(e.Body, t.match) {
+		if !takes(e.Type, e.Severity) || t.f.Input != "" && e.Input != t.f.Input || t.f.Match != "" && !json.Holds(e.Body, t.f.Match) {
 			continue
 		}
 		if err := t.event(e); err != nil {
