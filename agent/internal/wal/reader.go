@@ -231,8 +231,16 @@ func (r *Reader) take() *Block {
 	return b
 }
 
+// hole stands for the events from the position to before to, which are not there. Those that
+// made room for others were counted when that happened; the rest is lost to damage.
 func (r *Reader) hole(to uint64) *Block {
-	r.log.eventsLost(r.pos, to-1)
+	l := r.log
+	l.mu.Lock()
+	from := max(r.pos, l.dropped)
+	l.mu.Unlock()
+	if from < to {
+		l.eventsLost(from, to-1)
+	}
 	return lostBlock(r.pos, to-1)
 }
 

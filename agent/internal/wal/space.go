@@ -241,6 +241,7 @@ func (l *Log) dropOldest() {
 	for _, c := range l.cursors {
 		c.moveLocked(end, foreign)
 	}
+	l.dropped = end
 	l.popLocked(1)
 	l.changedLocked()
 	l.mu.Unlock()

@@ -206,8 +206,9 @@ func TestDropOldest(t *testing.T) {
 	o := Options{Dir: dir, MaxSize: 64 << 10, Compression: "none", WhenFull: "drop_oldest"}
 	l := open(t, o)
 	slow, quick := l.Cursor("slow", true), l.Cursor("quick", true)
-	r := l.Reader(slow)
+	r, late := l.Reader(slow), l.Reader(slow)
 	defer r.Close()
+	defer late.Close()
 	n := 0
 	for range 100 {
 		ch := l.NewChunk()
@@ -258,6 +259,15 @@ func TestDropOldest(t *testing.T) {
 	}
 	if counts := slow.Counts(); counts.Total() != slow.Seq()-slow.Start() {
 		t.Errorf("slow after the hole: %+v at %d", counts, slow.Seq())
+	}
+	l.mu.Lock()
+	l.warm.drop()
+	l.mu.Unlock()
+	if b, ok, err := late.TryNext(); err != nil || !ok || !b.Lost() || b.First() != 1 {
+		t.Fatalf("from the disk: %v, %v, %v", b, ok, err)
+	}
+	if st := l.Stats(); st.LostEvents != 0 || st.CorruptBlocks != 0 {
+		t.Errorf("what made room counts as damage: %d events lost, %d blocks", st.LostEvents, st.CorruptBlocks)
 	}
 	l.Close()
 	l = open(t, o)
