@@ -43,8 +43,7 @@ type FailedStore struct {
 	surplus atomic.Int64 // len(ahead), to be asked without the lock
 	debts   debts        // what owed adds up to
 	count   atomic.Int64
-	dropped atomic.Uint64 // entries that expired here since a runner asked
-	carried carry         // from one runner to the next; only the one that runs touches it
+	carried carry // from one runner to the next; only the one that runs touches it
 }
 
 // A segment is one file. Its name is the id of its first entry.

@@ -93,7 +93,6 @@ func (s *FailedStore) capLocked(now time.Time) {
 		s.segs = slices.Delete(s.segs, 0, 1)
 		s.count.Add(-int64(seg.count))
 		s.removedLocked(seqs, removedOther)
-		s.dropped.Add(uint64(seg.count))
 		s.o.Log.Warn("failed events expired in the failed store", "events", seg.count)
 	}
 	s.payLocked()

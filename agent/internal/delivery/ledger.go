@@ -67,6 +67,9 @@ func (r *Runner) counted(c wal.Counts) {
 	addCounts(&r.behind, c)
 	r.mu.Unlock()
 	r.metrics.count(c)
+	if c.Expired > 0 {
+		r.metrics.expired(r.Ledger().Counts.Expired)
+	}
 }
 
 // advance moves the cursor.
@@ -128,7 +131,7 @@ type carry struct {
 	sent   []run  // in order
 }
 
-// pay takes from c what was counted before.
+// pay takes from c what was counted before. Expired events are counted by the ledger.
 func (k *carry) pay(c wal.Counts) wal.Counts {
 	f := func(n, have *uint64) {
 		d := min(*n, *have)
@@ -138,7 +141,6 @@ func (k *carry) pay(c wal.Counts) wal.Counts {
 	f(&c.Sent, &k.counts.Sent)
 	f(&c.Failed, &k.counts.Failed)
 	f(&c.Filtered, &k.counts.Filtered)
-	f(&c.Expired, &k.counts.Expired)
 	return c
 }
 

@@ -75,7 +75,14 @@ func (m *meters) count(c wal.Counts) {
 	m.events[Sent].AddInt64(int64(c.Sent))
 	m.events[Failed].AddInt64(int64(c.Failed))
 	m.events[Filtered].AddInt64(int64(c.Filtered))
-	m.events[Expired].AddInt64(int64(c.Expired))
+}
+
+// expired is told how many there are by the ledger, where the log and the failed
+// store count too. The counter does not go back: what was in flight when the log gave it up may be sent yet.
+func (m *meters) expired(n uint64) {
+	if c := m.events[Expired]; c.Get() < n {
+		c.Set(n)
+	}
 }
 
 func (m *meters) retry(v verdict)         { m.retries[v].Inc() }

@@ -252,7 +252,7 @@ func (r *Runner) tick(now time.Time) {
 	r.expireWaiting(now)
 	r.observe(observation{kind: seenTime}, now)
 	r.o.Failed.expire(now)
-	r.metrics.events[Expired].AddInt64(int64(r.o.Failed.dropped.Swap(0)))
+	r.metrics.expired(r.Ledger().Counts.Expired)
 	r.checkLedger()
 }
 

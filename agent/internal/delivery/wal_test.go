@@ -154,6 +154,13 @@ func testDropOldest(t *testing.T, exchanged bool) {
 		}
 		appendTo(t, l, []string{"siem", "other"}[i%2:][:1], batch...)
 	}
+	// The counter follows also while the output is held, and over a reload.
+	expired := env.Counter("events_total", "result", "expired")
+	for deadline := time.Now().Add(20 * time.Second); expired.Get() < c.Counts().Expired; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events have expired, the counter says %d", c.Counts().Expired, expired.Get())
+		}
+	}
 	if exchanged {
 		stop()
 		r, stop = start()
