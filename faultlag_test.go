@@ -37,11 +37,11 @@ wal: {compression: none}
 		"far":  func(c connection) bool { return c.Expired+c.Pending == all && c.Pending < all/10 },
 		"old":  func(c connection) bool { return c.figures() == figures{Expired: all} },
 	} {
-		if _, err := w.await(30*time.Second, name, "it keeps to its limit", done); err != nil {
+		if _, err := w.await(time.Minute, name, "it keeps to its limit", done); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, b.log("="+name+" "))
 		}
 	}
-	awaited := time.Now().Add(20 * time.Second)
+	awaited := time.Now().Add(time.Minute)
 	for {
 		held, err := b.metric("siemd_wal_bytes")
 		if err != nil {

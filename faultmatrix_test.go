@@ -82,7 +82,7 @@ func heldCases(kind string, faults map[string]string) (cases []faultCase) {
 		c := faultCase{name: kind + "-" + name, kind: kind, fault: fault, held: true, says: faults[fault]}
 		if fault == "hang" {
 			// Long enough for a busy machine afterwards. What hangs is cut.
-			c.keys, c.lift = "timeout: 8s", []string{"refuse"}
+			c.keys, c.lift = "timeout: 20s", []string{"refuse"}
 		}
 		cases = append(cases, c)
 	}
@@ -105,7 +105,7 @@ func faultCases() (cases []faultCase) {
 		add(
 			faultCase{name: name("slow"), kind: kind, fault: "slow=30ms"},
 			faultCase{name: name("reset-after"), kind: kind, fault: "reset_after:n=1", repeats: again},
-			faultCase{name: name("hang-taken"), kind: kind, fault: "hang:taken:n=1", keys: "timeout: 8s", repeats: again},
+			faultCase{name: name("hang-taken"), kind: kind, fault: "hang:taken:n=1", keys: "timeout: 20s", repeats: again},
 			faultCase{name: name("503-taken"), kind: kind, fault: "503:taken:n=1", repeats: again},
 			faultCase{name: name("401-for-a-while"), kind: kind, fault: "401:n=3", says: "401"},
 			faultCase{name: name("retry-after"), kind: kind, fault: "429:retry_after=2", held: true, says: "429"},

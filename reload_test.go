@@ -195,7 +195,7 @@ func TestOrphanComesBack(t *testing.T) {
 	t.Parallel()
 	r := startReceiver(t, "elastic", plugintest.Options{Fault: "item=400:match=POISON-"})
 	output := fmt.Sprintf("outputs:\n  gone: {type: elastic, endpoint: %q, %s}\n", r.URL(), quick)
-	b := startBench(t, output)
+	b := startBench(t, output, "--watch=false")
 	with, err := os.ReadFile(b.conf())
 	if err != nil {
 		t.Fatal(err)
