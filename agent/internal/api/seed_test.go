@@ -139,6 +139,27 @@ outputs:
 	}
 }
 
+// TestWaitingEventsGoWithTheChange holds events of a connection with the usual
+// interval of a minute, and then mends the connection.
+func TestWaitingEventsGoWithTheChange(t *testing.T) {
+	splunk := receiver(t, "splunk", plugintest.Options{Token: "right"})
+	r := newRig(t, "outputs: {}\n")
+	a := r.want(201, "POST", "/connections", fmt.Sprintf(`{"name":"n","siem_type":"splunk","endpoint":%q,"auth_type":"token","auth_token":"wrong","enabled_event_types":["*"]}`, splunk.URL()))
+	path := "/connections/" + a.field("connection_id").(string)
+	export := func(id string) {
+		t.Helper()
+		r.want(200, "POST", "/export?wait=0s", fmt.Sprintf(`{"event_type":"alert","event_source":"s","event_data":{"event_id":%q}}`, id))
+	}
+	export("held")
+	eventually(t, "the connection is held", func() bool { return r.want(200, "GET", path, "").field("health_status") == "failed" })
+	r.want(200, "PUT", path, `{"auth_token":"right"}`)
+	eventually(t, "the held event is sent", func() bool { return splunk.Seen("held") == 1 })
+	r.want(200, "PUT", path, `{"enabled":false}`)
+	export("meanwhile")
+	r.want(200, "PUT", path, `{"enabled":true}`)
+	eventually(t, "what came while it was disabled is sent", func() bool { return splunk.Seen("meanwhile") == 1 })
+}
+
 // TestLedgerUnderLoad exports from many clients at once while connections come,
 // change and go.
 func TestLedgerUnderLoad(t *testing.T) {

@@ -81,11 +81,16 @@ func (o *output) inherit(old *output, a *Agent) {
 }
 
 func (o *output) newRunner(a *Agent) {
-	o.runner.Store(delivery.New(delivery.Options{
+	r := delivery.New(delivery.Options{
 		Name: o.cfg.Name, Config: o.cfg.Common, Output: withSeverities(o.out, o.cfg.Managed),
 		Cursor: o.cursor, Source: source{a.wal, o.cursor},
 		Failed: o.failed, Env: o.env, Endpoint: endpointOf(o.cfg.Config), Grace: o.grace, LastSuccess: o.cursor.LastSent(),
-	}))
+	})
+	if o.cursor.Seq() < a.wal.Head() {
+		// What waits has waited already, for others or for just this change.
+		r.Flush()
+	}
+	o.runner.Store(r)
 }
 
 // startOutput runs the output until halt; a runner that ends with an error is
