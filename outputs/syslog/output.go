@@ -13,6 +13,7 @@ package syslog
 
 import (
 	"context"
+	"net"
 
 	"github.com/adrian207/siemd/agent"
 )
@@ -47,7 +48,7 @@ func newOutput(c Config, codec agent.Encoder, env agent.Env) (*output, error) {
 		o.endpoints = append(o.endpoints, address)
 	}
 	if c.Transport == "udp" {
-		o.udp = &datagrams{endpoints: o.endpoints, control: env.Control}
+		o.udp = &datagrams{endpoints: o.endpoints, control: env.Control, lookup: net.DefaultResolver.LookupHost}
 		return o, nil
 	}
 	o.framing = octet

@@ -19,10 +19,14 @@ type datagrams struct {
 	endpoints []string
 	control   func(network, address string) error
 
-	mu   sync.Mutex // guards the rest
-	conn net.Conn
-	made time.Time
-	at   int // index of the endpoint in use
+	lookup func(ctx context.Context, host string) (addresses []string, err error)
+
+	mu        sync.Mutex // guards the rest
+	conn      net.Conn
+	made      time.Time
+	at        int // index of the endpoint in use
+	address   int // and of the address in use, of those that its name has
+	addresses int // how many these are
 }
 
 // fresh is how long a resolved address is used: the name may move to another machine.
@@ -36,16 +40,12 @@ func (d *datagrams) open(ctx context.Context) error {
 	if d.conn != nil && time.Since(d.made) < fresh {
 		return nil
 	}
-	nd := net.Dialer{Timeout: dialTimeout, Control: func(network, address string, _ syscall.RawConn) error {
-		if d.control == nil {
-			return nil
-		}
-		return d.control(network, address)
-	}}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	var errs []error
 	for range d.endpoints {
 		endpoint := d.endpoints[d.at]
-		c, err := nd.DialContext(ctx, "udp", endpoint)
+		c, err := d.connect(ctx, endpoint)
 		if err == nil {
 			if d.conn != nil {
 				d.conn.Close()
@@ -59,9 +59,40 @@ func (d *datagrams) open(ctx context.Context) error {
 			return nil
 		}
 		errs = append(errs, fmt.Errorf("connect to %s: %w", endpoint, err))
-		d.at = (d.at + 1) % len(d.endpoints)
+		d.at, d.address = (d.at+1)%len(d.endpoints), 0
 	}
 	return errors.Join(errs...)
+}
+
+// connect makes a socket for the address in use of an endpoint, or for the
+// next one if there is no way to that.
+func (d *datagrams) connect(ctx context.Context, endpoint string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := d.lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	nd := net.Dialer{Control: func(network, address string, _ syscall.RawConn) error {
+		if d.control == nil {
+			return nil
+		}
+		return d.control(network, address)
+	}}
+	d.addresses = len(addresses)
+	var errs []error
+	for i := range addresses {
+		at := (d.address + i) % len(addresses)
+		c, err := nd.DialContext(ctx, "udp", net.JoinHostPort(addresses[at], port))
+		if err == nil {
+			d.address = at
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
 }
 
 // send sends n datagrams in order; r gets those that can never be sent. It
@@ -110,11 +141,14 @@ func (d *datagrams) listen(sent int) (int, error) {
 	return sent, nil
 }
 
-// refused turns to the next endpoint.
+// refused turns to the next address of the endpoint, and after the last one to
+// the next endpoint: a name often has an address of IPv6 beside the one that is listened at.
 func (d *datagrams) refused(err error) error {
 	err = fmt.Errorf("nobody listens at %s: %w", d.endpoints[d.at], err)
 	d.drop()
-	d.at = (d.at + 1) % len(d.endpoints)
+	if d.address++; d.address >= d.addresses {
+		d.at, d.address = (d.at+1)%len(d.endpoints), 0
+	}
 	return err
 }
 

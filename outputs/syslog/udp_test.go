@@ -83,6 +83,53 @@ func TestUDPRefused(t *testing.T) {
 	}
 }
 
+// A name with several addresses: whichever is listened at gets the events, also after another endpoint has been tried.
+func TestUDPAddresses(t *testing.T) {
+	server := listenUDP(t)
+	_, port, err := net.SplitHostPort(server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := open(t, udpConfig("siem.test:"+port, "spare.test:"+port))
+	o.udp.lookup = func(_ context.Context, host string) ([]string, error) {
+		if host == "siem.test" {
+			return []string{"127.0.0.9", "127.0.0.6", "127.0.0.1"}, nil
+		}
+		return []string{"127.0.0.8", "127.0.0.7"}, nil
+	}
+	o.udp.control = func(_, address string) error {
+		if strings.HasPrefix(address, "127.0.0.6:") {
+			return errors.New("there is no way to it")
+		}
+		return nil
+	}
+	if err := o.Write(deadline(t, time.Second), events(t, o, "one")); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("Write: %v, want a refusal", err)
+	}
+	for range 2 {
+		write(t, o, "one", "two")
+		if got := receive(t, server, 2); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("received %q", got)
+		}
+		o.udp.made = time.Time{} // the address is looked up again, and stays the one that is listened at
+	}
+	// With nobody there each address of each endpoint has its turn.
+	server.Close()
+	asked := map[string]bool{}
+	for range 8 {
+		err := o.Write(deadline(t, time.Second), events(t, o, "one"))
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("Write: %v, want a refusal", err)
+		}
+		_, to, _ := strings.Cut(err.Error(), "->")
+		to, _, _ = strings.Cut(to, ":")
+		asked[to] = true
+	}
+	if len(asked) != 4 {
+		t.Errorf("%v were tried", asked)
+	}
+}
+
 func TestUDPDatagramTooLarge(t *testing.T) {
 	server := listenUDP(t)
 	o := open(t, udpConfig(server.LocalAddr().String()))
