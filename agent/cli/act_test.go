@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -68,6 +69,24 @@ outputs:
 	a.siemd("", "test", "good").want(t, exitUnreachable, "no agent answers")
 	a.siemd("", "test", "good", "--local").want(t, exitOK, "ok    auth")
 	siemd(t, "", "test", "good", "--local", "-c", tempFile(t, "siemd.yaml", "outputs: 1")).want(t, exitConfig)
+}
+
+// What was found is told when the time is up, and what to do about it.
+func TestTestTellsInTime(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	r := receiver(t, "splunk", plugintest.Options{Token: "T", Fault: "hec=7:over=10B"})
+	a := startSiemd(t, `
+outputs:
+  mute: {type: syslog, endpoint: "`+mute.Addr().String()+`", transport: tls}
+  index: {type: splunk, endpoint: "`+r.URL()+`", token: T, retry: {max: 1s}}
+`)
+	a.siemd("", "test", "mute", "--wait", "1s").want(t, exitFound, "ok    tcp", "FAIL  tls", "fix: no answer to the handshake")
+	a.siemd("", "test", "mute", "--wait", "1s", "--local").want(t, exitFound, "FAIL  tls", "fix: no answer to the handshake")
+	a.siemd("", "test", "index", "--wait", "2s").want(t, exitFound, "ok    auth", "FAIL  event", "Incorrect index", "fix: ")
 }
 
 func TestReload(t *testing.T) {

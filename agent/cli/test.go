@@ -33,6 +33,9 @@ type probeStep struct {
 	Took   float64 `json:"seconds,omitempty"`
 }
 
+// answerTime is for the agent to say what it found when the time for finding it is up.
+const answerTime = 5 * time.Second
+
 // tested is the result as JSON.
 type tested struct {
 	Connection string      `json:"connection"`
@@ -53,12 +56,12 @@ func newTest(std streams) *cobra.Command {
   siemd test splunk-prod --event=false --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
-			defer cancel()
-			run := c.remoteTest
+			run, wait := c.remoteTest, c.wait+answerTime
 			if c.local {
-				run = c.localTest
+				run, wait = c.localTest, c.wait
 			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
+			defer cancel()
 			r := tested{Connection: args[0], OK: true, Steps: []probeStep{}}
 			err := run(ctx, args[0], func(s probeStep) {
 				r.OK = r.OK && s.OK

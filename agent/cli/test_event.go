@@ -54,7 +54,7 @@ func (c *testCommand) sendProbe(ctx context.Context, name string, report func(pr
 	began := time.Now()
 	wait := 5 * time.Second
 	if t, ok := ctx.Deadline(); ok {
-		wait = max(time.Second, min(time.Minute, time.Until(t)))
+		wait = max(time.Second, min(time.Minute, time.Until(t)-answerTime))
 	}
 	in := map[string]any{"event_type": kind, "event_source": "siemd", "event_data": probeEvent(kind, severity), "connections": []string{name}}
 	err = c.do(ctx, http.MethodPost, "/export", url.Values{"wait": {agent.Duration(wait.Round(time.Second)).String()}}, in, &a)
@@ -63,10 +63,25 @@ func (c *testCommand) sendProbe(ctx context.Context, name string, report func(pr
 	}
 	s := probeStep{Name: "event", OK: a.Results[name], Detail: a.EventID, Took: time.Since(began).Seconds()}
 	if !s.OK {
-		s.Error, s.Fix = a.Details[name], "'siemd status' and 'siemd failed ls --connection "+name+"' say more"
+		s.Error, s.Fix = a.Details[name], c.hint(ctx, name)
 	}
 	report(s)
 	return nil
+}
+
+// hint is what the agent knows that a person can do about the connection's last error.
+func (c *testCommand) hint(ctx context.Context, name string) string {
+	var h struct {
+		Connections map[string]struct {
+			Hint *string `json:"hint"`
+		} `json:"connections"`
+	}
+	if err := c.do(ctx, http.MethodGet, "/health", nil, nil, &h); err == nil {
+		if hint := h.Connections[name].Hint; hint != nil {
+			return *hint
+		}
+	}
+	return "'siemd status' and 'siemd failed ls --connection " + name + "' say more"
 }
 
 // writeProbe sends the marked event with an output of our own.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,24 @@ func TestRefusedClientCertificate(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A probe finds it: in TLS 1.3 not in the handshake, which is over by then, but behind it.
+func TestProbeOfARefusedClientCertificate(t *testing.T) {
+	ca := newAuthority(t)
+	cfg := config("https://" + refuser(t, ca, tls.VersionTLS13))
+	cfg.TLS = strangerTo(t, ca, false)
+	ep := client(t, cfg, Options{}).Endpoints()[0]
+	for range 20 {
+		var last agent.Step
+		report := func(s agent.Step) { last = s }
+		if err := ep.Probe(t.Context(), report); err != nil || last.Name != "tls" {
+			t.Fatalf("Probe = %v after %+v", err, last)
+		}
+		if err := ep.ProbeRoot(t.Context(), report); !IsTLS(err) || last.Name != "http" || !strings.Contains(last.Fix, "cert_file") {
+			t.Fatalf("ProbeRoot = %v after %+v", err, last)
 		}
 	}
 }

@@ -2,8 +2,11 @@ package httpx
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -57,5 +60,17 @@ func TestSwitchedProtocolsHaveNoBody(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the answer is waited for as long as the server keeps the connection")
+	}
+}
+
+func TestTLSFixNamesTheFix(t *testing.T) {
+	for want, err := range map[string]error{
+		"min_version": &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")},
+		"plain text":  fmt.Errorf("handshake: %w", context.DeadlineExceeded),
+		"cert_file":   &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
+	} {
+		if got := TLSFix(err); !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want something about %s", err, got, want)
+		}
 	}
 }

@@ -22,8 +22,8 @@ type Path struct {
 }
 
 // Probe looks up, connects and shakes hands, and reports each step: "dns",
-// "tcp" and, with TLS, "tls". The error is that of the step that failed. The
-// connection is the caller's.
+// "tcp" and, with TLS, "tls". Each takes 10 s at most. The error is that of the
+// step that failed. The connection is the caller's.
 func (p Path) Probe(ctx context.Context, report func(agent.Step)) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(p.Address)
 	if err != nil {
@@ -38,7 +38,9 @@ func (p Path) Probe(ctx context.Context, report func(agent.Step)) (net.Conn, err
 	if net.ParseIP(host) != nil {
 		_ = step("dns", host+" is an address", nil, "")
 	} else {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		addrs, err := net.DefaultResolver.LookupHost(ctx, host)
+		cancel()
 		if err != nil {
 			return nil, step("dns", host, err, "check the spelling of the name and the resolver of this machine")
 		}
@@ -57,6 +59,8 @@ func (p Path) Probe(ctx context.Context, report func(agent.Step)) (net.Conn, err
 		return conn, nil
 	}
 	secure := tls.Client(conn, p.TLS)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, step("tls", "handshake with "+p.TLS.ServerName, err, TLSFix(err))
@@ -98,6 +102,10 @@ func TLSFix(err error) string {
 		return "renew the receiver's certificate, or set this machine's clock"
 	case errors.As(err, &record):
 		return "the port does not speak TLS: use another port, or an endpoint without TLS"
+	case strings.Contains(err.Error(), "tls: protocol version not supported"):
+		return "the two have no version of TLS in common: check tls.min_version, and what the receiver speaks (TLS 1.2 is the least)"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer to the handshake: check that the receiver speaks TLS on this port, and not plain text"
 	case errors.As(err, &op) && op.Op == "remote error":
 		return "the receiver refused us: it may want a client certificate (tls.cert_file and tls.key_file) of an authority that it trusts"
 	}

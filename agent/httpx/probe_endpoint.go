@@ -26,16 +26,15 @@ func (ep *Endpoint) Probe(ctx context.Context, report func(agent.Step)) error {
 		if err != nil {
 			return err
 		}
-		return conn.Close()
+		conn.Close() // what the receiver thinks of a connection without a request does not matter
+		return nil
 	}
 	p.Address, p.TLS = address(proxy), nil
 	conn, err := p.Probe(ctx, named)
 	if err != nil {
 		return err
 	}
-	if err := conn.Close(); err != nil {
-		return err
-	}
+	conn.Close()
 	return ep.probeBehind(ctx, named)
 }
 
@@ -49,6 +48,34 @@ func (ep *Endpoint) askRoot(ctx context.Context) (*http.Response, error) {
 	}
 	req.Header.Set("User-Agent", ep.client.agent)
 	return ep.transport.RoundTrip(req)
+}
+
+// ProbeRoot asks for the endpoint's root, without credentials, and reports a
+// step "http": whether HTTP is spoken there, and in TLS 1.3 whether the receiver
+// takes our certificate, which it says behind the handshake. Then "clock".
+func (ep *Endpoint) ProbeRoot(ctx context.Context, report func(agent.Step)) error {
+	start := time.Now()
+	step := func(detail string, err error, fix string) error {
+		if len(ep.client.endpoints) > 1 {
+			detail = ep.label + ": " + detail
+		}
+		report(agent.Step{Name: "http", Detail: fmt.Sprintf("%s (%s)", detail, time.Since(start).Round(100*time.Microsecond)), Err: err, Fix: fix})
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	resp, err := ep.askRoot(ctx)
+	if err != nil {
+		fix := "check that the receiver, and any proxy in between, speaks HTTP here"
+		if IsTLS(err) {
+			fix = TLSFix(err)
+		}
+		return step("no answer", ep.fault("", err), fix)
+	}
+	defer resp.Body.Close()
+	_ = step("HTTP is spoken there", nil, "")
+	(&Response{Header: resp.Header}).Clock(time.Now(), report)
+	return nil
 }
 
 // probeBehind asks for the endpoint's root, without credentials, through the

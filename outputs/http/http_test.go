@@ -385,7 +385,7 @@ func TestProbe(t *testing.T) {
 	if err := newOutput(t, target, withOAuth(tokens)).Probe(t.Context(), report); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(steps, ", "); got != "dns true, tcp true, auth true, permission true" {
+	if got := strings.Join(steps, ", "); got != "dns true, tcp true, http true, clock true, auth true, permission true" {
 		t.Error(got)
 	}
 	if err := newOutput(t, "http://127.0.0.1:1", nil).Probe(t.Context(), report); err == nil || errors.Is(err, context.Canceled) {

@@ -10,12 +10,16 @@ import (
 	"github.com/adrian207/siemd/agent/httpx"
 )
 
-// Probe checks the way to every endpoint, and with oauth2 whether a token can
-// be had. More cannot be asked without sending an event.
+// Probe checks the way to every endpoint, whether HTTP is spoken there, and with
+// oauth2 whether a token can be had. More cannot be asked without sending an event.
 func (o *Output) Probe(ctx context.Context, report func(agent.Step)) error {
 	var errs []error
 	for _, ep := range o.client.Endpoints() {
-		errs = append(errs, ep.Probe(ctx, report))
+		err := ep.Probe(ctx, report)
+		if err == nil {
+			err = ep.ProbeRoot(ctx, report)
+		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/adrian207/siemd/agent"
@@ -44,6 +45,10 @@ func (s *Server) test(c *call) error {
 	switch {
 	case errors.Is(err, supervisor.ErrUnknownConnection), errors.Is(err, supervisor.ErrNoProbe):
 		return err
+	}
+	if err != nil && !slices.ContainsFunc(steps, func(s probeStep) bool { return !s.OK }) {
+		// The output has no step for it, as when the time was up between two.
+		steps = append(steps, probeStep{Name: "probe", Error: err.Error(), Seconds: time.Since(last).Seconds()})
 	}
 	conn, ok := s.settled(ctx, conn.Config.Name, err == nil, began)
 	if !ok {

@@ -95,6 +95,8 @@ func hintOfTLS(err error) string {
 		return "its certificate has expired, or this machine's clock is wrong"
 	case errors.As(err, &recVal), errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "that port does not speak TLS: write http://, or transport: tcp for syslog, or use the other port"
+	case strings.Contains(err.Error(), "tls: protocol version not supported"):
+		return "the two have no version of TLS in common: check tls.min_version, and what the SIEM speaks (TLS 1.2 is the least)"
 	case errors.As(err, &alert) && alert.Op == "remote error":
 		return "the SIEM refuses this side's TLS: it may want a client certificate of an authority that it trusts, in tls.cert_file and tls.key_file, or other versions of TLS"
 	}

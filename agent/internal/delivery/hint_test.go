@@ -41,6 +41,7 @@ func TestHintsNameTheFix(t *testing.T) {
 		"expired":           fmt.Errorf("tls: %w", x509.CertificateInvalidError{Reason: x509.Expired}),
 		"does not speak":    fmt.Errorf("tls: %w", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}),
 		"cert_file":         agent.Blocked(&net.OpError{Op: "remote error", Err: tls.AlertError(48)}),
+		"tls.min_version":   agent.Blocked(&net.OpError{Op: "remote error", Err: tls.AlertError(70)}),
 		"check index, type": fmt.Errorf("%w: %w", errGuard, answered(400)),
 	} {
 		if got := hintOf(err); !strings.Contains(got, want) {
