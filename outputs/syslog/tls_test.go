@@ -70,7 +70,7 @@ func TestTLS(t *testing.T) {
 			c := ca.server(t, "127.0.0.1", good)
 			c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 			return c
-		}, nil, new(*net.OpError), "client certificate"},
+		}, nil, new(*net.OpError), "tls.min_version"},
 		{"mutual 1.3", mutual(tls.VersionTLS13, true), client(ca), nil, ""},
 		{"mutual 1.3 without tickets", mutual(tls.VersionTLS13, false), client(ca), nil, ""},
 		{"mutual 1.2", mutual(tls.VersionTLS12, true), client(ca), nil, ""},
