@@ -232,8 +232,19 @@ func (l *Log) Cursors() []CursorInfo {
 	return list
 }
 
-// Purge forgets an orphan, and lets go of its events.
+// Purge forgets an orphan, and lets go of its events. On disk too: one that came
+// back after a crash would hold its events until somebody noticed.
 func (l *Log) Purge(name string) error {
+	if err := l.purge(name); err != nil {
+		return err
+	}
+	if err := l.saveState(); err != nil {
+		l.log.Warn("a purged cursor is on disk yet", "output", name, "err", err)
+	}
+	return nil
+}
+
+func (l *Log) purge(name string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.cursors[name]

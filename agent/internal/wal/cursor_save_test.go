@@ -28,6 +28,19 @@ func TestFarCursorIsSaved(t *testing.T) {
 	}
 }
 
+// TestPurgeIsSaved: a cursor that was purged does not come back after a crash.
+func TestPurgeIsSaved(t *testing.T) {
+	dir := fastDir(t)
+	l := open(t, Options{Dir: dir, tick: time.Hour})
+	l.Cursor("gone", true).Close()
+	if err := l.Purge("gone"); err != nil {
+		t.Fatal(err)
+	}
+	if st, _, err := readState(dir); err != nil || len(st.Cursors) != 0 {
+		t.Errorf("on disk: %+v, %v", st, err)
+	}
+}
+
 // TestStateRoundTrip: marks come back whatever their keys are made of.
 func TestStateRoundTrip(t *testing.T) {
 	for _, marks := range []map[string][]byte{

@@ -231,8 +231,9 @@ func (r *Reader) take() *Block {
 	return b
 }
 
-// hole stands for the events from the position to before to, which are not there. Those that
-// made room for others were counted when that happened; the rest is lost to damage.
+// hole stands for the events from the position to before to, which are not there. If they were
+// removed, that is in order: they made room, and count as expired, or the
+// reader is one whose cursor holds nothing back. The rest is lost to damage.
 func (r *Reader) hole(to uint64) *Block {
 	l := r.log
 	l.mu.Lock()

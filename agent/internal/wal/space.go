@@ -199,6 +199,9 @@ func (l *Log) popLocked(n int) {
 	}
 	l.segs = append([]*segment(nil), l.segs[n:]...)
 	l.stale += n
+	if n > 0 {
+		l.dropped = l.segs[0].first
+	}
 }
 
 // removeDoomed unlinks what is no longer part of the log, the oldest first, so
@@ -241,7 +244,6 @@ func (l *Log) dropOldest() {
 	for _, c := range l.cursors {
 		c.moveLocked(end, foreign)
 	}
-	l.dropped = end
 	l.popLocked(1)
 	l.changedLocked()
 	l.mu.Unlock()

@@ -82,3 +82,31 @@ func TestTruncationStall(t *testing.T) {
 	armed.Store(false)
 	await(t, "one is left", func() bool { return l.Stats().Segments == 1 })
 }
+
+// TestRemovedIsNoDamage: a reader whose cursor is gone holds nothing back. What was
+// removed before it came is missing, and nobody calls that damage.
+func TestRemovedIsNoDamage(t *testing.T) {
+	l := open(t, Options{Dir: fastDir(t), Compression: "none", SegmentSize: 64 << 10, tick: 10 * time.Millisecond})
+	c, gone := l.Cursor("c", true), l.Cursor("gone", true)
+	r := l.Reader(gone)
+	defer r.Close()
+	gone.Close()
+	if err := l.Purge("gone"); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; l.Stats().Segments < 4; n += 100 {
+		put(t, l, n, 100)
+	}
+	c.Advance(l.Head(), Counts{Sent: l.Head() - 1})
+	await(t, "the segments are removed", func() bool { return l.Stats().Segments == 1 })
+	l.mu.Lock()
+	l.warm.drop()
+	l.mu.Unlock()
+	b, ok, err := r.TryNext()
+	if err != nil || !ok || !b.Lost() {
+		t.Fatalf("TryNext = %v, %v, %v", b, ok, err)
+	}
+	if st := l.Stats(); st.LostEvents != 0 {
+		t.Errorf("%d events count as lost to damage", st.LostEvents)
+	}
+}

@@ -101,7 +101,7 @@ type Log struct {
 	bytes int64 // in segments
 	stale int   // segments removed since tidwall's log was opened
 
-	dropped uint64 // the events before it may have made room for others (when_full: drop_oldest)
+	dropped uint64 // the events before it were removed, being finished or to make room
 
 	poison  error // set: the log must be reopened before the next write
 	trouble error // why it could not be reopened, so far
