@@ -20,7 +20,7 @@ func start(t *testing.T, kind string, o Options) *Receiver {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		r.Close(ctx)
 	})
@@ -190,7 +190,7 @@ func TestRefuseIsSwitchedAtRunTime(t *testing.T) {
 		if err := r.SetFault("refuse:for=30ms"); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		for {
 			if c, err := dial(r); err == nil {
@@ -207,8 +207,12 @@ func TestRefuseIsSwitchedAtRunTime(t *testing.T) {
 
 func TestHangEndsWithTheClientOrTheMock(t *testing.T) {
 	r := start(t, "splunk", Options{Fault: "hang"})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() {
+		r.Await(t.Context(), func(s Stats) bool { return s.Faults == 1 })
+		cancel()
+	}()
 	req, _ := http.NewRequestWithContext(ctx, "POST", r.URL()+"/services/collector", strings.NewReader(`{"event":1}`))
 	if _, _, err := do(t, req); err == nil {
 		t.Error("an answer while it hangs")

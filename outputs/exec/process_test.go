@@ -52,7 +52,7 @@ func TestChildrenAreEnded(t *testing.T) {
 	}
 	began := time.Now()
 	o.Close(within(t, 10*time.Second))
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 4500*time.Millisecond { // it would be 5 s
 		t.Errorf("Close took %v", took)
 	}
 	_, rest, _ := strings.Cut(log.String(), "child ")
@@ -63,7 +63,7 @@ func TestChildrenAreEnded(t *testing.T) {
 		if bytes.Contains(state, []byte(") Z ")) {
 			break // dead, only nobody has asked for it
 		}
-		if i == 200 {
+		if i == 2000 {
 			t.Fatalf("child %d is alive", pid)
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -106,7 +106,7 @@ func (x *indexer) set(f func()) {
 // until waits for a condition on what the indexer has seen.
 func (x *indexer) until(cond func() bool) {
 	x.t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for {
 		x.mu.Lock()
 		ok := cond()
@@ -171,11 +171,13 @@ func TestAckIsWaitedFor(t *testing.T) {
 // The time of a Write is up, but not that of the acknowledgement: the next
 // Write of the same events goes on waiting, and nothing is sent twice.
 func TestAckOutlivesWrite(t *testing.T) {
+	t.Parallel()
 	x := newIndexer(t)
 	o := x.output(quick)
 	events := batch(t, o, 2)
-	for range 3 {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	// The first sends as well, the others only wait.
+	for _, d := range []time.Duration{5 * time.Second, 50 * time.Millisecond, 50 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
 		err := o.Write(ctx, events)
 		cancel()
 		if d, ok := agent.RetryAfter(err); !ok || d != 0 || errors.Is(err, context.DeadlineExceeded) {
@@ -205,8 +207,15 @@ func TestAckGivenUp(t *testing.T) {
 		t.Fatalf("Write = %v, want an error without a word", err)
 	}
 	x.set(func() { x.all = true })
-	if err := o.Write(t.Context(), events); err != nil || x.posts != 2 {
-		t.Fatalf("Write = %v after %d posts", err, x.posts)
+	// A slow machine may not ask for it in those 50 ms, which is the same once more.
+	for posts := 2; ; posts++ {
+		err := o.Write(t.Context(), events)
+		if x.posts != posts || err != nil && (word(err) != "retry" || posts == 20) {
+			t.Fatalf("Write = %v after %d posts, want %d", err, x.posts, posts)
+		}
+		if err == nil {
+			break
+		}
 	}
 }
 

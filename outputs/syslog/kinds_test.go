@@ -168,7 +168,7 @@ func TestProbeSteps(t *testing.T) {
 	f := func(address string, ok bool, last, fix string) {
 		t.Helper()
 		var steps []agent.Step
-		err := open(t, tcpConfig(address)).Probe(deadline(t, 5*time.Second), func(s agent.Step) { steps = append(steps, s) })
+		err := open(t, tcpConfig(address)).Probe(deadline(t, 20*time.Second), func(s agent.Step) { steps = append(steps, s) })
 		s := steps[len(steps)-1]
 		if (err == nil) != ok || s.Name != last || !strings.Contains(s.Fix, fix) {
 			t.Errorf("%s: %v; last step %+v", address, err, s)
@@ -193,10 +193,10 @@ func TestRepairsAreCounted(t *testing.T) {
 		}
 		e := anomaly()
 		e.Source = []byte("with space")
-		if err := o.Write(deadline(t, 5*time.Second), []agent.Event{*e}); err != nil {
+		if err := o.Write(deadline(t, 20*time.Second), []agent.Event{*e}); err != nil {
 			t.Fatal(err)
 		}
-		o.(agent.Closer).Close(deadline(t, 5*time.Second))
+		o.(agent.Closer).Close(deadline(t, 20*time.Second))
 	}
 	var b strings.Builder
 	env.Metrics.WritePrometheus(&b)

@@ -109,7 +109,7 @@ func startDaemon(t *testing.T, output string, ports []int, program string, args 
 				t.Fatalf("%s ended: %v", program, err)
 			case <-time.After(20 * time.Millisecond):
 			}
-			if time.Since(began) > 15*time.Second {
+			if time.Since(began) > 60*time.Second {
 				t.Fatalf("%s does not listen: %v", program, err)
 			}
 		}
@@ -127,7 +127,7 @@ func (d *daemon) await(t *testing.T, n int) []parsed {
 		lines := bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
 		switch {
 		case len(b) == 0 || len(lines) < n:
-			if time.Since(began) > 15*time.Second {
+			if time.Since(began) > 60*time.Second {
 				t.Fatalf("%d of %d messages arrived: %.2000s", len(lines), n, b)
 			}
 		case quiet.IsZero():
@@ -243,7 +243,7 @@ func TestRsyslog(t *testing.T) {
 				}
 				o := kind(t, "syslog", config)
 				list := hostileEvents(t)
-				if err := o.Write(deadline(t, 10*time.Second), list); err != nil {
+				if err := o.Write(deadline(t, 20*time.Second), list); err != nil {
 					t.Fatal(err)
 				}
 				compare(t, o, list, d.await(t, len(list)), func(s string) string { return s })
@@ -254,7 +254,7 @@ func TestRsyslog(t *testing.T) {
 		config := tcpConfig(fmt.Sprintf("127.0.0.1:%d", ports["tls"]))
 		config.Transport, config.TLS.CAFile = "tls", ca.file
 		o := kind(t, "syslog", config)
-		if err := o.Write(deadline(t, 10*time.Second), hostileEvents(t)); err == nil {
+		if err := o.Write(deadline(t, 20*time.Second), hostileEvents(t)); err == nil {
 			t.Error("events count as sent to a receiver that wants a client certificate")
 		}
 	})
@@ -272,7 +272,7 @@ func TestRsyslog(t *testing.T) {
 				o = kind(t, name, c)
 			}
 			list := hostileEvents(t)
-			if err := o.Write(deadline(t, 10*time.Second), list); err != nil {
+			if err := o.Write(deadline(t, 20*time.Second), list); err != nil {
 				t.Fatal(err)
 			}
 			compare(t, o, list, d.await(t, len(list)), func(s string) string { return s })
@@ -323,7 +323,7 @@ log { source(all); destination(out); };
 			}
 			o := kind(t, "syslog", config)
 			list := hostileEvents(t)
-			if err := o.Write(deadline(t, 10*time.Second), list); err != nil {
+			if err := o.Write(deadline(t, 20*time.Second), list); err != nil {
 				t.Fatal(err)
 			}
 			compare(t, o, list, d.await(t, len(list)), func(s string) string { return s })

@@ -47,7 +47,7 @@ func open(t *testing.T, c Config) *output {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { o.Close(deadline(t, 5*time.Second)) })
+	t.Cleanup(func() { o.Close(deadline(t, 20*time.Second)) })
 	return o
 }
 
@@ -74,7 +74,7 @@ func events(t *testing.T, o *output, texts ...string) []agent.Event {
 
 func write(t *testing.T, o *output, texts ...string) {
 	t.Helper()
-	if err := o.Write(deadline(t, 10*time.Second), events(t, o, texts...)); err != nil {
+	if err := o.Write(deadline(t, 20*time.Second), events(t, o, texts...)); err != nil {
 		t.Fatalf("Write: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func write(t *testing.T, o *output, texts ...string) {
 func insist(t *testing.T, o *output, texts ...string) {
 	t.Helper()
 	list := events(t, o, texts...)
-	ctx := deadline(t, 10*time.Second)
+	ctx := deadline(t, 20*time.Second)
 	for {
 		err := o.Write(ctx, list)
 		if err == nil {

@@ -204,7 +204,7 @@ func TestBreakInTheMiddle(t *testing.T) {
 	config.ResendWindow = 64 << 20
 	o := open(t, config)
 	texts := numbered(2000, 10_000)
-	err := o.Write(deadline(t, 10*time.Second), events(t, o, texts...))
+	err := o.Write(deadline(t, 20*time.Second), events(t, o, texts...))
 	if err == nil {
 		t.Fatal("20 MB into a connection that was reset were delivered")
 	}
@@ -238,7 +238,7 @@ func TestManyWritesAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				list := []agent.Event{{Body: fmt.Appendf(nil, "%d/%d/a", w, i)}, {Body: fmt.Appendf(nil, "%d/%d/b", w, i)}}
-				if err := o.Write(deadline(t, 10*time.Second), list); err != nil {
+				if err := o.Write(deadline(t, 20*time.Second), list); err != nil {
 					t.Error(err)
 				}
 			}
@@ -263,7 +263,7 @@ func TestFailover(t *testing.T) {
 	well.awaitCount(t, 1)
 
 	o := open(t, tcpConfig(nobody.Addr().String(), closes.Addr().String()))
-	err := o.Write(deadline(t, 10*time.Second), events(t, o, "two"))
+	err := o.Write(deadline(t, 20*time.Second), events(t, o, "two"))
 	if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, io.EOF) {
 		t.Errorf("Write: %v, want both reasons", err)
 	}
@@ -276,7 +276,7 @@ func TestBadEventDoesNotStopTheOthers(t *testing.T) {
 	r := listen(t, "127.0.0.1:0", nil).start()
 	o := open(t, tcpConfig(r.Addr().String()))
 	list := []agent.Event{{Body: []byte("one")}, {Body: []byte("bad")}, {Body: []byte("two")}}
-	err := o.Write(deadline(t, 10*time.Second), list)
+	err := o.Write(deadline(t, 20*time.Second), list)
 	var partial *agent.PartialError
 	if !errors.As(err, &partial) || len(partial.Failed) != 1 || partial.Failed[0].Index != 1 || !agent.IsPermanent(partial.Failed[0].Err) {
 		t.Errorf("Write: %v", err)
@@ -284,7 +284,7 @@ func TestBadEventDoesNotStopTheOthers(t *testing.T) {
 	if got := r.awaitCount(t, 2); !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("received %q", got)
 	}
-	if err := o.Write(deadline(t, time.Second), nil); err != nil {
+	if err := o.Write(deadline(t, 20*time.Second), nil); err != nil {
 		t.Errorf("empty Write: %v", err)
 	}
 }
@@ -298,20 +298,25 @@ func TestCloseIsOrderly(t *testing.T) {
 		ended <- err
 	}
 	r.start()
-	o := open(t, tcpConfig(r.Addr().String()))
-	write(t, o, "one")
-	began := time.Now()
-	if err := o.Close(deadline(t, 5*time.Second)); err != nil {
-		t.Error(err)
+	// On a busy machine one may take its time; one that waits in vain does so every time.
+	least := time.Hour
+	for try := 0; try < 5 && least > goodbye; try++ {
+		o := open(t, tcpConfig(r.Addr().String()))
+		write(t, o, "one")
+		began := time.Now()
+		if err := o.Close(deadline(t, 20*time.Second)); err != nil {
+			t.Error(err)
+		}
+		least = min(least, time.Since(began))
+		if err := <-ended; err != nil {
+			t.Errorf("the peer saw %v", err)
+		}
+		if err := o.Write(deadline(t, 20*time.Second), events(t, o, "two")); !errors.Is(err, errClosed) {
+			t.Errorf("Write after Close: %v", err)
+		}
 	}
-	if took := time.Since(began); took > goodbye {
-		t.Errorf("Close took %v although the peer closed", took)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("the peer saw %v", err)
-	}
-	if err := o.Write(deadline(t, time.Second), events(t, o, "two")); !errors.Is(err, errClosed) {
-		t.Errorf("Write after Close: %v", err)
+	if least > goodbye {
+		t.Errorf("Close takes %v although the peer closes", least)
 	}
 }
 
@@ -327,7 +332,7 @@ func TestControlCanRefuse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Write(deadline(t, time.Second), events(t, o, "x")); !errors.Is(err, no) {
+		if err := o.Write(deadline(t, 20*time.Second), events(t, o, "x")); !errors.Is(err, no) {
 			t.Errorf("%s: %v", transport, err)
 		}
 		o.Close(context.Background())

@@ -18,7 +18,7 @@ func openIn(t *testing.T, dir string, c Config) *output {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { o.Close(deadline(t, 5*time.Second)) })
+	t.Cleanup(func() { o.Close(deadline(t, 20*time.Second)) })
 	return o
 }
 
@@ -42,7 +42,7 @@ func TestTailOutlivesAStop(t *testing.T) {
 	c.(*net.TCPConn).SetLinger(0)
 	c.Close() // a receiver that dies resets its connections
 	close(dead)
-	if err := o.Close(deadline(t, 5*time.Second)); err != nil {
+	if err := o.Close(deadline(t, 20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	kept := filepath.Join(dir, "syslog", "test.tail")
@@ -57,7 +57,7 @@ func TestTailOutlivesAStop(t *testing.T) {
 	if got := again.awaitCount(t, 3); !slices.Equal(got, []string{"one", "two", "three"}) {
 		t.Errorf("received %q", got)
 	}
-	if err := o.Close(deadline(t, 5*time.Second)); err != nil {
+	if err := o.Close(deadline(t, 20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(kept); !os.IsNotExist(err) {

@@ -85,9 +85,9 @@ func TestTLS(t *testing.T) {
 				c.client(t, &config)
 			}
 			o := open(t, config)
-			err := o.Write(deadline(t, 10*time.Second), events(t, o, "one", "two"))
+			err := o.Write(deadline(t, 20*time.Second), events(t, o, "one", "two"))
 			var steps []agent.Step
-			probed := o.Probe(deadline(t, 10*time.Second), func(s agent.Step) { steps = append(steps, s) })
+			probed := o.Probe(deadline(t, 20*time.Second), func(s agent.Step) { steps = append(steps, s) })
 			last := steps[len(steps)-1]
 			if c.want == nil {
 				if err != nil || probed != nil {
@@ -125,7 +125,7 @@ func TestTLSDoesNotFallBack(t *testing.T) {
 	}
 	r.start()
 	o := open(t, tlsConfig(newAuthority(t), r.Addr().String()))
-	err := o.Write(deadline(t, 10*time.Second), events(t, o, "a secret"))
+	err := o.Write(deadline(t, 20*time.Second), events(t, o, "a secret"))
 	var record tls.RecordHeaderError
 	if !errors.As(err, &record) || !agent.IsBlocked(err) {
 		t.Errorf("Write: %v", err)
@@ -161,7 +161,7 @@ func TestTLSBreakAndGoodbye(t *testing.T) {
 	o := open(t, config)
 	texts := numbered(1000, 10_000)
 	rest := texts
-	err := o.Write(deadline(t, 10*time.Second), events(t, o, texts...))
+	err := o.Write(deadline(t, 20*time.Second), events(t, o, texts...))
 	var partial *agent.PartialError
 	switch {
 	case err == nil:
@@ -178,7 +178,7 @@ func TestTLSBreakAndGoodbye(t *testing.T) {
 	if len(seen) != len(texts) {
 		t.Errorf("%d of %d messages arrived", len(seen), len(texts))
 	}
-	o.Close(deadline(t, 5*time.Second))
+	o.Close(deadline(t, 20*time.Second))
 	if err := <-ended; err != io.EOF {
 		t.Errorf("the receiver saw %v, want close_notify (EOF)", err)
 	}

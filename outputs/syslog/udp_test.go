@@ -57,7 +57,7 @@ func TestUDP(t *testing.T) {
 		t.Errorf("received %.200q", got)
 	}
 	// One bad event does not stop the others.
-	err := o.Write(deadline(t, time.Second), []agent.Event{{Body: []byte("one")}, {Body: []byte("bad")}, {Body: []byte("two")}})
+	err := o.Write(deadline(t, 20*time.Second), []agent.Event{{Body: []byte("one")}, {Body: []byte("bad")}, {Body: []byte("two")}})
 	var partial *agent.PartialError
 	if !errors.As(err, &partial) || len(partial.Failed) != 1 || partial.Failed[0].Index != 1 || !agent.IsPermanent(partial.Failed[0].Err) {
 		t.Errorf("Write: %v", err)
@@ -73,7 +73,7 @@ func TestUDPRefused(t *testing.T) {
 	nobody.Close()
 	server := listenUDP(t)
 	o := open(t, udpConfig(nobody.LocalAddr().String(), server.LocalAddr().String()))
-	err := o.Write(deadline(t, time.Second), events(t, o, "one", "two"))
+	err := o.Write(deadline(t, 20*time.Second), events(t, o, "one", "two"))
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Fatalf("Write: %v, want a refusal of all", err)
 	}
@@ -133,7 +133,7 @@ func TestUDPAddresses(t *testing.T) {
 func TestUDPDatagramTooLarge(t *testing.T) {
 	server := listenUDP(t)
 	o := open(t, udpConfig(server.LocalAddr().String()))
-	err := o.Write(deadline(t, time.Second), events(t, o, "one", strings.Repeat("x", 65_508), "two"))
+	err := o.Write(deadline(t, 20*time.Second), events(t, o, "one", strings.Repeat("x", 65_508), "two"))
 	var partial *agent.PartialError
 	if !errors.As(err, &partial) || len(partial.Failed) != 1 || partial.Failed[0].Index != 1 || !agent.IsPermanent(partial.Failed[0].Err) {
 		t.Errorf("Write: %v", err)
@@ -156,7 +156,7 @@ func TestUDPSizes(t *testing.T) {
 		for shift := range 4 {
 			body, _ := json.Marshal(map[string]string{"title": strings.Repeat("a", shift) + strings.Repeat("🔥", 20_000)})
 			e := agent.Event{Seq: 1, ID: []byte("id"), Type: []byte("alert"), Body: body}
-			if err := o.Write(deadline(t, time.Second), []agent.Event{e}); err != nil {
+			if err := o.Write(deadline(t, 20*time.Second), []agent.Event{e}); err != nil {
 				t.Fatal(err)
 			}
 			got := receive(t, server, 1)[0]
