@@ -119,6 +119,7 @@ type AnswerError struct {
 	Endpoint string // where it came from, without credentials
 	Status   int    // HTTP status of the request or of the item; 0 if the protocol has none
 	Answer   string // at most a few KiB
+	Fix      string // what a person can do about it, if its maker knows; no part of Error
 }
 
 func (e *AnswerError) Error() string {

@@ -193,6 +193,23 @@ func judge(it item, op string) verdict {
 	return retried
 }
 
+// fix is what a person can do about an item that holds everything; empty if the status says it.
+func (it item) fix() string {
+	switch {
+	case it.Type == "cluster_block_exception":
+		return "the index takes no writes: make room on the cluster's disks, and see whether index.blocks is set on it"
+	case it.Type == "index_not_found_exception":
+		return "create the index, or allow the cluster to create it"
+	case it.Type == "security_exception":
+		return fixPermission
+	case strings.HasPrefix(it.Reason, "only write ops"):
+		return "the target is a data stream: set op: create"
+	case strings.HasPrefix(it.Reason, "pipeline with id ["):
+		return "create the ingest pipeline, or check the name under pipeline"
+	}
+	return ""
+}
+
 // text is the item's error for people.
 func (it item) text() string {
 	switch {
@@ -223,13 +240,15 @@ func settle(resp *httpx.Response, items []item, op string) (counts, error) {
 			c.duplicates++
 			continue
 		}
-		err := error(resp.Item(it.Status, it.text()))
+		said := resp.Item(it.Status, it.text())
+		err := error(said)
 		switch v {
 		case refused:
 			err = agent.Permanent(err)
 		case suspected:
 			err = agent.Suspect(err)
 		case held:
+			said.Fix = it.fix()
 			err = agent.Blocked(err)
 		}
 		failed = append(failed, agent.EventError{Index: i, Err: err})
@@ -254,8 +273,9 @@ func whole(resp *httpx.Response) error {
 	}
 	it := item{Status: resp.Status}
 	it.Type, it.Reason = cause(answer.Error)
-	err := error(resp.Item(resp.Status, it.text()))
+	err := resp.Item(resp.Status, it.text())
 	if judge(it, "") == held {
+		err.Fix = it.fix()
 		return resp.Blame(agent.Blocked(err))
 	}
 	// One bad action line fails all: halving finds it.

@@ -171,8 +171,9 @@ func (a *acks) enter(ctx context.Context) (leave func(*httpx.Endpoint), err erro
 }
 
 var (
-	errWaiting  = errors.New("received by Splunk, not yet acknowledged")
-	errNoUseACK = errors.New("ack is true, but Splunk acknowledges nothing: the token has no useACK")
+	errWaiting = errors.New("received by Splunk, not yet acknowledged")
+
+	errNoUseACK error = &agent.AnswerError{Endpoint: "Splunk", Answer: "ack is true, but nothing is acknowledged: the token has no useACK", Fix: fixUseACK}
 )
 
 // collect waits until p is settled and gives its result, once.

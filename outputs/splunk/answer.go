@@ -123,8 +123,21 @@ func numbered(number *int64, off int64, n int) (verdict, int) {
 	return oneBad, int(*number - off)
 }
 
+const (
+	fixToken   = "check the token: Settings, Data inputs, HTTP Event Collector"
+	fixEnable  = "enable the token in Splunk: Settings, Data inputs, HTTP Event Collector"
+	fixIndex   = "check index: it must exist, and the token must be allowed to write it"
+	fixChannel = "set ack: true, or switch indexer acknowledgement off for this token"
+	fixUseACK  = "tick \"Enable indexer acknowledgement\" for the token, or set ack: false"
+)
+
+// fixes are what a person can do about the codes that hold everything.
+var fixes = map[int64]string{
+	1: fixEnable, 2: fixToken, 3: fixToken, 4: fixToken, 7: fixIndex, 10: fixChannel, 11: fixChannel, 14: fixUseACK, 21: fixToken, 22: fixEnable, 28: fixChannel,
+}
+
 // failure makes the error that Write returns for a verdict that is not taken.
-func failure(resp *httpx.Response, v verdict, bad, n int) error {
+func failure(resp *httpx.Response, a answer, v verdict, bad, n int) error {
 	switch v {
 	case oneBad:
 		// Those behind it were not looked at: again, at once.
@@ -140,7 +153,11 @@ func failure(resp *httpx.Response, v verdict, bad, n int) error {
 	case tooLarge:
 		return agent.TooLarge(resp.Answer())
 	case held:
-		return resp.Blame(agent.Blocked(resp.Answer()))
+		err := resp.Answer()
+		if a.Code != nil {
+			err.Fix = fixes[*a.Code]
+		}
+		return resp.Blame(agent.Blocked(err))
 	case suspicious:
 		if resp.Status == http.StatusInternalServerError {
 			return resp.Err() // with what Retry-After says

@@ -64,11 +64,11 @@ func (o *Output) probe(ctx context.Context, ep *httpx.Endpoint, report func(agen
 	case auth.Status == http.StatusBadRequest && code != nil && *code == 5, auth.Status == http.StatusOK:
 		_ = step("auth", "the token is accepted", nil, "")
 	case code != nil && *code == 1:
-		return step("auth", "the token is disabled", agent.Blocked(auth.Answer()), "enable the token in Splunk: Settings, Data inputs, HTTP Event Collector")
+		return step("auth", "the token is disabled", agent.Blocked(auth.Answer()), fixEnable)
 	case code != nil && (*code == 10 || *code == 11 || *code == 28):
-		return step("auth", "the token wants a channel", agent.Blocked(auth.Answer()), "set ack: true, or switch indexer acknowledgement off for this token")
+		return step("auth", "the token wants a channel", agent.Blocked(auth.Answer()), fixChannel)
 	case auth.Status == http.StatusUnauthorized || auth.Status == http.StatusForbidden:
-		return step("auth", "the token is refused", agent.Blocked(auth.Answer()), "check the token: Settings, Data inputs, HTTP Event Collector")
+		return step("auth", "the token is refused", agent.Blocked(auth.Answer()), fixToken)
 	default:
 		return step("auth", "not an answer of Splunk's HTTP Event Collector", auth.Answer(),
 			"check the port (HEC listens on 8088, the web interface on 8000, management on 8089), that HEC is enabled, and that no proxy answers in its place")
@@ -76,7 +76,7 @@ func (o *Output) probe(ctx context.Context, ep *httpx.Endpoint, report func(agen
 
 	if o.acks != nil {
 		if _, err := o.acks.ask(ctx, o.acks.channels[ep], []int64{unusedID}); err != nil {
-			return step("ack", "no acknowledgements", err, "tick \"Enable indexer acknowledgement\" for the token, or set ack: false")
+			return step("ack", "no acknowledgements", err, fixUseACK)
 		}
 		_ = step("ack", "acknowledgements can be asked for", nil, "")
 	}

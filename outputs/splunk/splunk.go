@@ -106,9 +106,9 @@ func (o *Output) post(ctx context.Context, body []byte, n int, headerOf func(*ht
 	case oneBad:
 		resp.Good()
 		out.took = bad > 0
-		out.err = failure(resp, v, bad, n)
+		out.err = failure(resp, a, v, bad, n)
 	default:
-		return outcome{}, failure(resp, v, bad, n)
+		return outcome{}, failure(resp, a, v, bad, n)
 	}
 	return out, nil
 }

@@ -21,8 +21,13 @@ func hintOf(err error) string {
 		return "what is wrong is probably the connection, not the events: check index, type and format, then test it; it goes on by itself once one is taken"
 	}
 	var answer *agent.AnswerError
-	if errors.As(err, &answer) && answer.Status != 0 {
-		return hintOfStatus(answer.Status)
+	if errors.As(err, &answer) {
+		switch {
+		case answer.Fix != "":
+			return answer.Fix
+		case answer.Status != 0:
+			return hintOfStatus(answer.Status, agent.IsPermanent(err) || agent.IsSuspect(err))
+		}
 	}
 	if hint := hintOfTLS(err); hint != "" {
 		return hint
@@ -40,6 +45,8 @@ func hintOf(err error) string {
 		return "no answer in time: check firewalls on the way and the SIEM's load; timeout can be raised"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the other side cut the connection: is that port for plain text, or for TLS? Has the SIEM just been restarted?"
+	case strings.Contains(text, "malformed HTTP"):
+		return "that port does not speak HTTP: check the port"
 	case errors.Is(err, os.ErrPermission):
 		return "the user that siemd runs as may not do that: check owner and mode"
 	case errors.Is(err, syscall.ENOSPC):
@@ -48,7 +55,8 @@ func hintOf(err error) string {
 	return ""
 }
 
-func hintOfStatus(status int) string {
+// hintOfStatus also wants to know whether the events were blamed: only those are in the failed store.
+func hintOfStatus(status int, blamed bool) string {
 	switch status {
 	case http.StatusUnauthorized:
 		return "the SIEM does not accept these credentials: check token, user and password, and whether they have expired"
@@ -64,10 +72,14 @@ func hintOfStatus(status int) string {
 		return "the SIEM asks for less: it is retried as it says; rate_limit evens the load out"
 	}
 	switch {
-	case status >= 500:
+	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
 		return "the SIEM, or a balancer before it, is in trouble: nothing is lost, it is tried again until it recovers"
-	case status >= 400:
+	case status >= 400 && blamed:
 		return "the SIEM refuses these events: the failed events show its reasons"
+	case status == http.StatusUnsupportedMediaType, status == http.StatusNotAcceptable:
+		return "the SIEM does not take requests of this kind: try compression: none, and check that type and endpoint belong together"
+	case status >= 400:
+		return "the SIEM refuses the request, whatever events are in it: its answer says why; they are held, and sent when it is mended"
 	case status >= 300:
 		return "redirects are not followed: put the address that it leads to into endpoint"
 	}
