@@ -137,3 +137,7 @@ var ErrFull = errors.New("the log is full")
 
 // ErrClosed is returned by Emit when the log is closing; nothing was taken.
 var ErrClosed = errors.New("the log is closed")
+
+// ErrExchanged is the cause of the context of an Input's Run that ends because
+// another of the same type takes its place: see Heir.
+var ErrExchanged = errors.New("another input takes the place of this one")

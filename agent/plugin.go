@@ -18,6 +18,14 @@ type Input interface {
 	Run(ctx context.Context, sink Sink) error
 }
 
+// An Heir is an Input that takes over what its predecessor has read and could not
+// store, where a source cannot be read again.
+type Heir interface {
+	// Inherit is called before Run, when the Run of the predecessor, which has the
+	// same type and name, has returned with ErrExchanged as its context's cause.
+	Inherit(predecessor Input)
+}
+
 // Sink is the log as an input sees it. It may be used from several goroutines.
 type Sink interface {
 	// Emit returns nil once b is on disk; only then may the input acknowledge

@@ -26,9 +26,9 @@ type cutter struct {
 
 // fill reads until a line has ended or become too long, which mostly is one
 // read, and puts the lines into b. At the end of the input, and when reading stops, what is left
-// is a line too: if it is half of one, intake keeps it with the refused lines.
+// is a line too, unless it goes on: if it is half of one, intake keeps it with the refused lines.
 // The error is the reader's.
-func (c *cutter) fill(b *block, in io.Reader) (err error) {
+func (c *cutter) fill(b *block, in io.Reader, goesOn func() bool) (err error) {
 	if cap(b.data) < len(c.rest)+blockSize || cap(b.data) > len(c.rest)+4*blockSize {
 		b.data = make([]byte, 0, len(c.rest)+blockSize)
 	}
@@ -45,7 +45,7 @@ func (c *cutter) fill(b *block, in io.Reader) (err error) {
 			break
 		}
 	}
-	c.rest = c.cut(b, err != nil)
+	c.rest = c.cut(b, err != nil && !goesOn())
 	return err
 }
 

@@ -52,6 +52,23 @@ type Stdin struct {
 	env    agent.Env
 	file   *os.File
 	pause  time.Duration // first pause after the log did not take a batch; doubles to 30 times that
+	left   *left         // what the run of this one's predecessor, or its own, could not store; nil: nothing
+}
+
+// left is what a run that was exchanged leaves to the next: what was read
+// cannot be read again.
+type left struct {
+	name    string // of the run
+	number  int    // of its last batch
+	cutter  cutter
+	batches []*batch // that are not on disk
+}
+
+// Inherit takes over what predecessor could not store.
+func (s *Stdin) Inherit(predecessor agent.Input) {
+	if p, ok := predecessor.(*Stdin); ok {
+		s.left, p.left = p.left, nil
+	}
 }
 
 // markKey is the mark that tells which batches of this run are on disk, so
@@ -74,24 +91,32 @@ type run struct {
 	full chan *batch
 	free chan *batch
 
+	cutter cutter // the reader's, like number
+	number int    // of the last batch
+
 	flying  []*batch // handed over, in order
 	failing bool
 	wait    time.Duration
 }
 
 // Run returns nil when the input has ended and every line is on disk, or when
-// ctx ends. What was read by then cannot be read again, so a little time is
-// left for storing it.
+// ctx ends. What was read by then cannot be read again: it is left to a successor,
+// or there is a little time for storing it.
 func (s *Stdin) Run(ctx context.Context, sink agent.Sink) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	exchanged := func() bool { return errors.Is(context.Cause(ctx), agent.ErrExchanged) }
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		select {
 		case <-ctx.Done():
 		case <-storing.Done():
+			return
+		}
+		if exchanged() {
+			cancel()
 			return
 		}
 		timer := time.NewTimer(grace)
@@ -102,16 +127,11 @@ func (s *Stdin) Run(ctx context.Context, sink agent.Sink) error {
 		case <-storing.Done():
 		}
 	})
-	var id [8]byte
-	rand.Read(id[:])
-	r := &run{s: s, sink: sink, name: hex.EncodeToString(id[:]), full: make(chan *batch), free: make(chan *batch, inFlight), wait: s.pause}
-	for range inFlight {
-		r.free <- &batch{}
-	}
+	r := s.begin(sink)
 	var readErr error
 	wait.Go(func() {
 		defer close(r.full)
-		readErr = r.read(reading, storing)
+		readErr = r.read(reading, storing, exchanged)
 	})
 	err := r.handOver(storing)
 	stop()
@@ -120,6 +140,10 @@ func (s *Stdin) Run(ctx context.Context, sink agent.Sink) error {
 		r.flying = append(r.flying, b)
 	}
 	wait.Wait()
+	if exchanged() {
+		s.left = r.leave()
+		return nil
+	}
 	if ctx.Err() != nil && len(r.flying) > 0 {
 		lines := 0
 		for _, b := range r.flying {
@@ -136,27 +160,62 @@ func (s *Stdin) Run(ctx context.Context, sink agent.Sink) error {
 	return err
 }
 
+// begin makes a run, which goes on with what the one before has left.
+func (s *Stdin) begin(sink agent.Sink) *run {
+	r := &run{s: s, sink: sink, full: make(chan *batch), free: make(chan *batch, inFlight), wait: s.pause}
+	if l := s.left; l != nil {
+		// As if the log had not taken them: those that are on disk after all are told by the mark.
+		r.name, r.number, r.cutter, r.flying, r.failing = l.name, l.number, l.cutter, l.batches, len(l.batches) > 0
+		s.left = nil
+	} else {
+		var id [8]byte
+		rand.Read(id[:])
+		r.name = hex.EncodeToString(id[:])
+	}
+	for range inFlight - len(r.flying) {
+		r.free <- &batch{}
+	}
+	return r
+}
+
+// leave is what the next run goes on with. What becomes of batches in line is
+// known soon: the context that they were submitted with has ended.
+func (r *run) leave() *left {
+	l := &left{name: r.name, number: r.number, cutter: r.cutter}
+	for _, b := range r.flying {
+		if b.err == nil && b.ticket != nil {
+			_, b.err = b.ticket.Wait(context.Background())
+		}
+		if b.err != nil || b.ticket == nil {
+			b.err = errBefore
+			l.batches = append(l.batches, b)
+		}
+	}
+	return l
+}
+
 // grace is the time for storing what was read when the run ends.
 const grace = 5 * time.Second
 
-// read cuts the input into batches until it ends or reading does.
-func (r *run) read(reading, storing context.Context) error {
+// read cuts the input into batches until it ends or reading does. What is left
+// of a line then is one, unless another run goes on with it.
+func (r *run) read(reading, storing context.Context, goesOn func() bool) error {
 	in, err := newReader(reading, r.s.file)
 	if err != nil {
 		return fmt.Errorf("read standard input: %w", err)
 	}
 	defer in.close()
-	var c cutter
-	c.limit = int(r.s.config.MaxLine)
-	for number := 1; ; number++ {
+	r.cutter.limit = int(r.s.config.MaxLine)
+	for {
 		var b *batch
 		select {
 		case b = <-r.free:
 		case <-storing.Done():
 			return storing.Err()
 		}
-		err := c.fill(&b.block, in)
-		b.number = number
+		err := r.cutter.fill(&b.block, in, goesOn)
+		r.number++
+		b.number, b.ticket, b.err = r.number, nil, nil
 		if len(b.lines)+len(b.refused) > 0 {
 			r.full <- b // which is read until it is closed
 		} else {
@@ -233,7 +292,9 @@ func (r *run) land(ctx context.Context) error {
 	b := r.flying[0]
 	err := b.err
 	if err == nil {
-		_, err = b.ticket.Wait(ctx)
+		// Its outcome is to be known, whoever stops meanwhile. Where the log is full ctx ends it, being Submit's.
+		_, err = b.ticket.Wait(context.WithoutCancel(ctx))
+		b.err = err
 	}
 	if err == nil {
 		if r.wait != r.s.pause {
@@ -255,7 +316,8 @@ func (r *run) land(ctx context.Context) error {
 	}
 	for _, behind := range r.flying[1:] {
 		if behind.err == nil {
-			behind.ticket.Wait(ctx) // its fate is in the mark
+			behind.ticket.Wait(context.WithoutCancel(ctx)) // its fate is in the mark
+			behind.err = errBefore
 		}
 	}
 	timer := time.NewTimer(r.wait)

@@ -322,7 +322,7 @@ func FuzzCut(f *testing.F) {
 		c, b := cutter{limit: limit}, block{}
 		in := iotest.OneByteReader(bytes.NewReader(text))
 		for {
-			err := c.fill(&b, in)
+			err := c.fill(&b, in, func() bool { return false })
 			for i, l := range b.lines {
 				lines = append(lines, bytes.Clone(l))
 				at := int(b.offsets[i])
@@ -381,3 +381,67 @@ func (nullSink) Emit(context.Context, agent.Batch) (r agent.Receipt, err error) 
 func (nullSink) Wait(context.Context) (r agent.Receipt, err error)              { return }
 func (nullSink) Resume(string) ([]byte, bool)                                   { return nil, false }
 func (nullSink) Settled() uint64                                                { return 0 }
+
+// TestExchanged: what a run has read and the log has not taken goes to the
+// next, half a line too, and each line is stored once.
+func TestExchanged(t *testing.T) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer out.Close()
+	made := func() *Stdin {
+		return &Stdin{config: defaults, env: agent.Env{Log: slog.New(slog.DiscardHandler)}, file: in, pause: time.Millisecond}
+	}
+	var want []string
+	write := func(text string) {
+		t.Helper()
+		if _, err := out.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sink := &fakeSink{}
+	last := made()
+	for n := range 40 {
+		tried, failing := make(chan struct{}), n%2 == 0
+		once := sync.OnceFunc(func() { close(tried) })
+		sink.mu.Lock()
+		before := sink.batches
+		sink.fail = func(k int) (error, bool) {
+			// The first is stored for sure; the second is too now and then, whatever is said of it.
+			defer once()
+			if failing && k > before+1 {
+				return errors.New("full"), n%4 == 0 && k == before+2
+			}
+			return nil, true
+		}
+		sink.mu.Unlock()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan error, 1)
+		run := last
+		go func() { done <- run.Run(ctx, sink) }()
+		for k := range 3 {
+			want = append(want, fmt.Sprintf("line %d %d", n, k))
+		}
+		write(fmt.Sprintf("line %d 0\nline %d 1\nline %d", n, n, n))
+		<-tried
+		cancel(agent.ErrExchanged)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		write(" 2\n")
+		last = made()
+		last.Inherit(run)
+	}
+	sink.mu.Lock()
+	sink.fail = nil
+	sink.mu.Unlock()
+	out.Close()
+	if err := last.Run(t.Context(), sink); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(sink.lines, want) || len(sink.refused) > 0 {
+		t.Errorf("%d refused, lines: %q", len(sink.refused), sink.lines)
+	}
+}

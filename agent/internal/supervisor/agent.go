@@ -138,7 +138,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ins, outs := values(a.inputs), values(a.outputs)
 	a.mu.Unlock()
 	for _, in := range ins {
-		in.stop()
+		in.stop(nil)
 	}
 	for _, in := range ins {
 		in.wait()

@@ -50,7 +50,7 @@ func (a *Agent) apply(cfg *config.Config, commit func(Plan) error) (Plan, error)
 
 	// Nothing below this line can fail.
 
-	a.swapInputsOut(plan)
+	a.swapInputsOut(plan, ins)
 	a.swapOutputs(plan, outs)
 	a.mu.Lock()
 	for name, in := range ins {
@@ -105,20 +105,27 @@ func (a *Agent) build(cfg *config.Config, plan Plan) (map[string]*input, map[str
 }
 
 // swapInputsOut ends the inputs that the plan stops or restarts; their
-// successors begin at their marks.
-func (a *Agent) swapInputsOut(plan Plan) {
-	var ending []*input
+// successors among built begin at their marks.
+func (a *Agent) swapInputsOut(plan Plan, built map[string]*input) {
+	ending := map[string]*input{}
 	a.mu.Lock()
 	for _, s := range plan.Inputs {
 		if in := a.inputs[s.Name]; in != nil && s.Action != Keep {
-			in.stop()
-			ending = append(ending, in)
+			if built[s.Name].succeeds(in) {
+				in.stop(agent.ErrExchanged)
+			} else {
+				in.stop(nil)
+			}
+			ending[s.Name] = in
 			delete(a.inputs, s.Name)
 		}
 	}
 	a.mu.Unlock()
-	for _, in := range ending {
+	for name, in := range ending {
 		in.wait()
+		if next := built[name]; next.succeeds(in) {
+			next.inherit(in)
+		}
 	}
 }
 

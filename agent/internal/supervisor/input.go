@@ -19,7 +19,7 @@ type input struct {
 	sink  agent.Sink
 	first agent.Input // the instance that was built before anything else was touched
 
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	done    chan struct{}
 	ended   atomic.Bool            // its source is exhausted
 	last    atomic.Pointer[string] // last error, for status
@@ -44,7 +44,7 @@ func (a *Agent) buildInput(cfg *config.Config, in *config.Input) (*input, error)
 
 // start runs the input until stop.
 func (a *Agent) startInput(in *input) {
-	ctx, cancel := context.WithCancel(a.runCtx)
+	ctx, cancel := context.WithCancelCause(a.runCtx)
 	in.cancel = cancel
 	a.running.Go(func() {
 		defer close(in.done)
@@ -92,10 +92,22 @@ func (in *input) run(ctx context.Context) {
 	}
 }
 
-// stop asks the input to end; wait returns when it has.
-func (in *input) stop()           { in.cancel() }
+// stop asks the input to end, because of a successor or because of nothing; wait returns when it has.
+func (in *input) stop(why error)  { in.cancel(why) }
 func (in *input) wait()           { <-in.done }
 func (in *input) exhausted() bool { return in.ended.Load() }
+
+// succeeds reports whether in can take over from old, which may be nil.
+func (in *input) succeeds(old *input) bool {
+	return in != nil && old != nil && in.cfg.Kind == old.cfg.Kind
+}
+
+// inherit hands on what old, which has ended, could not store.
+func (in *input) inherit(old *input) {
+	if heir, ok := in.first.(agent.Heir); ok {
+		heir.Inherit(*old.current.Load())
+	}
+}
 
 // discard gives up an input that was built and never started.
 func (in *input) discard() { closeComponent(in.first) }
