@@ -101,7 +101,7 @@ type ServerTLS struct {
 
 // WAL are the budgets and modes of the log.
 type WAL struct {
-	MaxSize      agent.Bytes    `yaml:"max_size" doc:"size at which the log is full"`
+	MaxSize      agent.Bytes    `yaml:"max_size" doc:"size at which the log is full; a request may bring half of it"`
 	MinFree      agent.Portion  `yaml:"min_free" doc:"free space of the filesystem below which the log counts as full"`
 	WhenFull     string         `yaml:"when_full" oneof:"block|drop_oldest" doc:"block: sources wait; drop_oldest: the oldest events expire"`
 	Sync         string         `yaml:"sync" oneof:"always|interval" doc:"always: fsync before every acknowledgement; interval: every sync_interval"`
@@ -188,8 +188,8 @@ func (s *Settings) Validate() error {
 	if strings.HasPrefix(s.DataDir, "~") {
 		bad("data_dir", "write the path in full: /home/NAME/...", "~ is not replaced in configs")
 	}
-	if s.WAL.MaxSize < 64<<20 {
-		bad("wal.max_size", "at least 64MiB", "%s is too small for the log", s.WAL.MaxSize)
+	if s.WAL.MaxSize < 1<<20 {
+		bad("wal.max_size", "at least 1MiB", "%s is too small for the log", s.WAL.MaxSize)
 	}
 	if s.WAL.Sync == "interval" && (s.WAL.SyncInterval < agent.Duration(time.Millisecond) || s.WAL.SyncInterval > agent.Duration(time.Minute)) {
 		bad("wal.sync_interval", "the default is 1s", "want 1ms to 1m")

@@ -51,7 +51,7 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	cm.log, cm.chunk, cm.keys, cm.patience = l, c, cm.keys[:0], ctx
 	c.commit = cm
 	l.mu.Lock()
-	if l.line.bytes >= blockSize && l.codec == codecS2 && c.packable() {
+	if l.line.bytes >= l.opts.block && l.codec == codecS2 && c.packable() {
 		// The committer has fallen behind by a block: what it would do is done here, in
 		// the cache of the processor that has filled the chunk. A single producer, which
 		// has its events to check, is better off to go on.

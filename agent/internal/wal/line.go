@@ -71,7 +71,7 @@ func (l *Log) takeLocked(batch []*Chunk) []*Chunk {
 	for c := q.head; c != nil; c = q.head {
 		size += c.size + len(c.runs)*maxRunHeader
 		inputs += len(c.runs)
-		if len(batch) > 0 && (size > blockSize || inputs > maxInputs || !sameTargets(batch[0].targets, c.targets)) {
+		if len(batch) > 0 && (int64(size) > l.opts.block || inputs > maxInputs || !sameTargets(batch[0].targets, c.targets)) {
 			break
 		}
 		q.remove(c)

@@ -40,7 +40,7 @@ func (l *Log) countBytesLocked() {
 func (l *Log) hasRoomLocked() bool {
 	need := int64(4 << 10)
 	if c := l.line.head; c != nil {
-		need += max(min(l.line.bytes, blockSize), int64(c.size))
+		need += max(min(l.line.bytes, l.opts.block), int64(c.size))
 	}
 	need = max(need, l.full.need)
 	var err error
@@ -59,7 +59,7 @@ func (l *Log) hasRoomLocked() bool {
 			l.log.Info("the log has room again")
 		}
 	}
-	l.full.err, l.full.need = err, min(need, blockSize, l.opts.MaxSize/4)
+	l.full.err, l.full.need = err, min(need, l.opts.block, l.opts.MaxSize/4)
 	if err == nil {
 		l.full.need = 0
 		l.admitLocked()

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -87,6 +89,53 @@ func TestFullBlocks(t *testing.T) {
 	}
 	if got := l.Settled(); got != half {
 		t.Errorf("Settled = %d, want %d", got, half)
+	}
+}
+
+// TestSmallLog: a log of a mebibyte has room for producers that together have
+// more in line than it holds, one after the other, as its reader goes on.
+func TestSmallLog(t *testing.T) {
+	l := open(t, Options{Dir: fastDir(t), MaxSize: 1 << 20, Compression: "none", tick: 10 * time.Millisecond})
+	c := l.Cursor("quick", true)
+	ctx := ctxOf(t)
+	var producers sync.WaitGroup
+	errs := make(chan error, 32)
+	for p := range 32 {
+		producers.Go(func() {
+			for range 4 {
+				chunk := l.NewChunk()
+				for i := range 200 {
+					e := event(p)
+					e.Body = append([]byte(nil), strings.Repeat("x", 400+i)...)
+					chunk.Add(e)
+				}
+				cm, err := l.Append(ctx, chunk)
+				if err == nil {
+					_, _, err = cm.Wait(ctx)
+				}
+				if err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { producers.Wait(); close(done) }()
+	for {
+		select {
+		case err := <-errs:
+			t.Fatal(err)
+		case <-done:
+			if got := l.Head() - 1; got != 32*4*200 {
+				t.Errorf("%d events", got)
+			}
+			return
+		case <-time.After(time.Millisecond):
+			if from, to := c.Seq(), l.Head(); from < to {
+				c.Advance(to, Counts{Sent: to - from})
+			}
+		}
 	}
 }
 

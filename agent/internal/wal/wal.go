@@ -35,6 +35,7 @@ type Options struct {
 	disk     *disk         // nil: the real one
 	tick     time.Duration // how often the keeper comes round; 0: a second
 	fullWait time.Duration // how long nothing is tried after the disk said that it is full; 0: a second
+	block    int64         // blockSize, or less in a small log
 }
 
 const (
@@ -168,6 +169,7 @@ func newLog(o Options) (*Log, error) {
 		o.SegmentSize = 2 << 20
 	}
 	o.SegmentSize = max(min(o.SegmentSize, int(o.MaxSize/8)), 4<<10)
+	o.block = min(blockSize, o.MaxSize/8)
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = 100 * time.Millisecond
 	}

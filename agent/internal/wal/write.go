@@ -135,7 +135,7 @@ func (l *Log) mayBuildLocked() bool {
 	case l.dirty >= unsyncedLimit:
 		return false
 	}
-	return l.opts.Sync == "interval" || l.line.bytes >= blockSize
+	return l.opts.Sync == "interval" || l.line.bytes >= l.opts.block
 }
 
 // write appends the block in l.entry to the file, and hands it to the syncer.
