@@ -3,13 +3,14 @@ package cef
 import "github.com/adrian207/siemd/codecs/fields"
 
 // A long line is one that has to be shortened. Groups are pairs that stand and
-// fall together, a custom field with its label; msg is where the text is that may be cut.
+// fall together, a custom field with its label; msg and name are where the texts are that may be cut.
 type long struct {
-	start       int // where the line begins
-	msg, msgEnd int
-	needed      int // where what cannot be left out ends
-	groups      [40]int
-	n           int
+	start         int // where the line begins
+	name, nameEnd int
+	msg, msgEnd   int
+	needed        int // where what cannot be left out ends
+	groups        [40]int
+	n             int
 }
 
 // mark notes that a group of pairs ends at end, if it is not empty.
@@ -47,12 +48,28 @@ func (c *form) fit(dst []byte, l *long) ([]byte, error) {
 			c.repairs.Add(fields.PairDropped)
 		}
 	}
-	if n := over(); n > 0 {
-		short := cutEscaped(dst[l.msg:l.msgEnd], l.msgEnd-l.msg-n)
-		if l.msgEnd-l.msg-len(short) < n || len(short) == 0 {
-			return dst[:l.start], ErrTooLong
+	n := over()
+	if n <= 0 {
+		return dst, nil
+	}
+	// cut shortens the value from begin to end by n bytes, or more where a character ends.
+	cut := func(begin, end, n int) bool {
+		short := cutEscaped(dst[begin:end], end-begin-n)
+		if end-begin-len(short) < n || len(short) == 0 {
+			return false
 		}
-		dst = append(dst[:l.msg+len(short)], dst[l.msgEnd:]...)
+		dst = append(dst[:begin+len(short)], dst[end:]...)
+		return true
+	}
+	if cut(l.msg, l.msgEnd, n) {
+		return dst, nil
+	}
+	// The name alone is too long: the beginning of the text stays, and the name gives way.
+	if text := l.msgEnd - l.msg; text > worth {
+		cut(l.msg, l.msgEnd, text-worth)
+	}
+	if n := over(); n > 0 && !cut(l.name, l.nameEnd, n) {
+		return dst[:l.start], ErrTooLong
 	}
 	return dst, nil
 }

@@ -52,7 +52,7 @@ var madeOf = func() (all [parts]fields.Set) {
 var every = fields.Every(parts)
 
 // Encode appends one line without a frame. A line longer than MaxMessage loses
-// first from its msg, and if that is not enough whole pairs from its end.
+// first from its msg, if that is not enough whole pairs from its end, and at last from its name.
 func (c *Codec) Encode(dst []byte, e *agent.Event) ([]byte, error) {
 	var v event
 	v.Event, v.form = e, &c.form

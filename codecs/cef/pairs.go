@@ -40,6 +40,9 @@ func (v *event) name(dst []byte) []byte {
 	if len(dst) == n {
 		dst = append(dst, "event"...)
 	}
+	if l := v.long; l != nil {
+		l.name, l.nameEnd = n, len(dst)
+	}
 	dst = append(dst, '|')
 	dst = append(dst, fields.CEFSeverity(v.Severity)...)
 	return append(dst, '|')

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
@@ -155,6 +156,32 @@ func TestALineThatIsTooLong(t *testing.T) {
 	e := &agent.Event{Source: []byte(strings.Repeat("\\", 255)), Type: []byte("anomaly"), Body: body(1, 1)}
 	if out, err := codec.Encode(nil, e); !errors.Is(err, ErrTooLong) || len(out) != 0 {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// A title that is too long for the message alone gives way, between two characters.
+func TestLongNames(t *testing.T) {
+	for _, unit := range []string{"x", "é", "界", "😀", "|", `\\`, "a "} {
+		c := config()
+		c.MaxMessage = 480
+		codec, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		title := strings.Repeat(unit, 600)
+		out, err := codec.Encode(nil, &agent.Event{ID: []byte("id-1"), Type: []byte("alert"), Body: fmt.Appendf(nil, `{"title":"%s","description":"what happened"}`, title)})
+		if err != nil {
+			t.Errorf("%q: %v", unit, err)
+			continue
+		}
+		r, err := parse(string(out))
+		if err != nil || len(out) > 480 || len(out) < 470 || !utf8.Valid(out) {
+			t.Errorf("%q: %d bytes, %v: %s", unit, len(out), err, out)
+		}
+		msg, _ := r.get("msg")
+		if id, _ := r.get("externalId"); id != "id-1" || msg != "what happened" || !strings.HasPrefix(strings.ReplaceAll(title, `\\`, `\`), r.name) {
+			t.Errorf("%q: id %s, msg %q, name %q", unit, id, msg, r.name)
+		}
 	}
 }
 

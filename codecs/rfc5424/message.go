@@ -1,6 +1,8 @@
 package rfc5424
 
 import (
+	"slices"
+
 	"github.com/adrian207/siemd/agent"
 	"github.com/adrian207/siemd/codecs/fields"
 )
@@ -128,15 +130,24 @@ func (v *event) isLong(dst []byte) bool {
 	return v.form.max > 0 && len(dst)-v.start > v.form.max
 }
 
-// shorten writes a message again that was too long, behind its header, and cuts the end of its text.
+// bare is structured data without what is not needed to know the event again.
+var bare = slices.Concat(every.Pieces[:score], every.Pieces[closes:text])
+
+// shorten writes a message again that was too long, behind its header, and cuts
+// the end of its text. Structured data that is too long alone loses score and ATT&CK.
 func (v *event) shorten(dst []byte) ([]byte, error) {
 	silent := *v.form
 	silent.repairs = nil // they have been counted
 	long := *v
 	long.form = &silent
+	behind := len(dst)
 	dst = long.write(dst, every.Pieces[:text])
 	if v.isLong(dst) {
-		return dst[:v.start], ErrTooLong
+		dst = long.write(dst[:behind], bare)
+		if v.isLong(dst) {
+			return dst[:v.start], ErrTooLong
+		}
+		v.form.repairs.Add(fields.PairDropped)
 	}
 	v.form.repairs.Add(fields.Truncated)
 	fixed := len(dst)

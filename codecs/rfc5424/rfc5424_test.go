@@ -2,6 +2,7 @@ package rfc5424
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -83,6 +84,28 @@ func TestRepairsOfLongMessagesAreCountedOnce(t *testing.T) {
 			}
 			if n := r.Count(fields.ControlChar) - before; n != want.more {
 				t.Errorf("%d repairs with an id of %d bytes, want %d", n, len(want.id), want.more)
+			}
+		}
+	}
+}
+
+// An event with a technique that is longer than a datagram is an event all the same.
+func TestLongStructuredData(t *testing.T) {
+	for _, rfc := range []string{"5424", "3164"} {
+		var r fields.Repairs
+		c, err := New(Config{MaxMessage: 480, HeaderConfig: HeaderConfig{RFC: rfc, Repairs: &r}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, long := range []string{`"mitre_attack":{"technique":"%s"},"title":"what happened"`, `"title":"what happened","anomaly":{"score":"%s"}`} {
+			before := r.Count(fields.PairDropped)
+			e := &agent.Event{ID: []byte("id-1"), Type: []byte("anomaly"), Source: []byte("mac-1"), Body: fmt.Appendf(nil, "{"+long+"}", strings.Repeat("é", 500))}
+			out, err := c.Encode(nil, e)
+			if got := string(out); err != nil || len(got) > 480 || strings.Contains(got, "é") || !strings.Contains(got, `eventId="id-1" device="mac-1" severity=`) || !strings.HasSuffix(got, `"] what happened`) {
+				t.Errorf("%v: %q", err, got)
+			}
+			if n := r.Count(fields.PairDropped) - before; n != 1 {
+				t.Errorf("%d dropped", n)
 			}
 		}
 	}
