@@ -57,6 +57,8 @@ func parseEndpoint(text string) (*url.URL, error) {
 	switch {
 	case text == "":
 		return nil, bad("for example https://siem.example.com:8088", "an endpoint is empty")
+	case strings.HasPrefix(text, "unix:"), strings.HasPrefix(text, "/"):
+		return nil, bad("give the receiver's URL, as in https://siem.example.com:8088", "%q is a unix socket, and outputs send over the network", text)
 	case !strings.Contains(text, "://"):
 		// The likeliest slip, and url.Parse takes host:port for a scheme.
 		rest := text
@@ -69,7 +71,11 @@ func parseEndpoint(text string) (*url.URL, error) {
 		return nil, bad("write https://"+rest, "%q has no scheme", text)
 	case err != nil:
 		// The parser's error quotes the text, which may hold a password.
-		return nil, bad("for example https://siem.example.com:8088", "an endpoint is not a URL")
+		hint := "for example https://siem.example.com:8088"
+		if strings.Count(text, ":") > 2 {
+			hint = "an IPv6 address stands in brackets, as in https://[2001:db8::1]:8088"
+		}
+		return nil, bad(hint, "an endpoint is not a URL")
 	case u.User != nil:
 		return nil, bad("use the keys for tokens, user names and passwords", "credentials do not belong into the endpoint")
 	case u.Scheme != "http" && u.Scheme != "https":

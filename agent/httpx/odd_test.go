@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adrian207/siemd/agent"
 )
 
 func TestByteOrderMarkIsNoPartOfAnAnswer(t *testing.T) {
@@ -60,6 +62,16 @@ func TestSwitchedProtocolsHaveNoBody(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the answer is waited for as long as the server keeps the connection")
+	}
+}
+
+func TestEndpointHints(t *testing.T) {
+	for endpoint, want := range map[string]string{"unix:/run/siem.sock": "receiver's URL", "/run/siem.sock": "receiver's URL", "http://::1:8088": "brackets", "https://a b": "for example"} {
+		err := config(endpoint).Validate()
+		var ke *agent.KeyError
+		if !errors.As(err, &ke) || ke.Key != "endpoint" || !strings.Contains(ke.Hint, want) {
+			t.Errorf("%s: %+v, want a hint about %s", endpoint, err, want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -112,6 +113,9 @@ func (c Config) validate() error {
 	return errors.Join(append(errs, c.TLS.Validate())...)
 }
 
+// usualPorts are where syslog is received: at the end of an IPv6 address without brackets they are taken for a slip.
+var usualPorts = []string{"514", "601", "1514", "5514", "6514"}
+
 // address is the endpoint with a port.
 func (c Config) address(endpoint string) (string, error) {
 	bad := func(hint, format string, args ...any) (string, error) {
@@ -119,6 +123,12 @@ func (c Config) address(endpoint string) (string, error) {
 	}
 	if scheme, rest, ok := strings.Cut(endpoint, "://"); ok {
 		return bad("write "+strings.TrimRight(rest, "/")+", and the protocol as transport", "%s:// does not belong here: want host:port", scheme)
+	}
+	if strings.HasPrefix(endpoint, "unix:") || strings.HasPrefix(endpoint, "/") {
+		return bad("a syslog daemon on this machine takes them at 127.0.0.1:514, if it is told to", "%q is a unix socket, and outputs send over the network", endpoint)
+	}
+	if at := strings.LastIndexByte(endpoint, ':'); at > 0 && net.ParseIP(endpoint) != nil && net.ParseIP(endpoint[:at]) != nil && slices.Contains(usualPorts, endpoint[at+1:]) {
+		return bad(fmt.Sprintf("write [%s]:%s, or [%s] if there is no port", endpoint[:at], endpoint[at+1:], endpoint), "%q may end in a port, or in a part of the address", endpoint)
 	}
 	host, port, err := net.SplitHostPort(endpoint)
 	if err != nil {
