@@ -85,7 +85,7 @@ func TestNoAgent(t *testing.T) {
 			if strings.Join(args[:min(len(args), strings.Count(c.CommandPath(), " "))], " ") != strings.TrimPrefix(c.CommandPath(), "siemd ") {
 				continue // of another command
 			}
-			if slices.Contains(args, "--local") {
+			if slices.Contains(args, "--local") || slices.Contains(args, "--url") {
 				continue
 			}
 			for i, a := range args { // files that are not here

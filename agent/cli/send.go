@@ -16,10 +16,11 @@ import (
 
 // sendCommand is siemd send.
 type sendCommand struct {
-	conf, input, url, tokenFile string
-	json                        bool
-	batch                       int
-	std                         streams
+	conf, socket, input, url, tokenFile string
+
+	json  bool
+	batch int
+	std   streams
 }
 
 // sent is the result of siemd send.
@@ -71,6 +72,7 @@ func newSend(std streams) *cobra.Command {
 	}
 	configFlag(cmd, &c.conf)
 	f := cmd.Flags()
+	f.StringVar(&c.socket, "socket", "", "the agent's socket, in place of its config")
 	f.StringVar(&c.input, "input", "", "name of the http input in the config; default: the first")
 	f.StringVar(&c.url, "url", "", "post there, whatever the config says")
 	f.StringVar(&c.tokenFile, "token-file", "", "file with the token for --url")
@@ -82,6 +84,22 @@ func newSend(std streams) *cobra.Command {
 func (c *sendCommand) run(ctx context.Context, in io.Reader) error {
 	if c.batch < 1 {
 		return errors.New("--batch must be at least 1")
+	}
+	if c.socket != "" && c.url != "" {
+		return errors.New("--socket and --url both say where to post")
+	}
+	if c.socket != "" {
+		// The agent knows where its config is.
+		agent := remote{socket: c.socket}
+		var running struct {
+			Files []string `json:"files"`
+		}
+		if err := agent.get(ctx, "/config", nil, &running); err != nil {
+			return err
+		}
+		if len(running.Files) > 0 {
+			c.conf = running.Files[0]
+		}
 	}
 	p, err := c.poster()
 	if err != nil {

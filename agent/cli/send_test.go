@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -153,6 +154,10 @@ inputs:
   web: {type: http, listen: `+plugintest.FreeAddr(t)+`, tokens: [s3cret-token]}
 `)
 	a.siemd("{}\n{}\n", "send").want(t, exitOK, "2 lines: 2 accepted")
+	socket := filepath.Join(filepath.Dir(a.conf), "state", "siemd.sock")
+	siemd(t, "{}\n", "send", "--socket", socket, "-c", "/nonexistent.yaml").want(t, exitOK, "1 line: 1 accepted")
+	siemd(t, "{}\n", "send", "--socket", socket, "--url", "http://127.0.0.1:1").want(t, exitUsage, "both")
+	siemd(t, "{}\n", "send", "--socket", socket+".gone").want(t, exitUnreachable, "no agent answers")
 	a.siemd("{}\n", "send", "--input", "web").want(t, exitOK, "1 line: 1 accepted")
 	a.siemd("{}\n", "send", "--input", "files").want(t, exitUsage, "of type tail")
 	a.siemd("{}\n", "send", "--input", "wbe").want(t, exitUsage, `did you mean "web"`)

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +66,12 @@ type configObject struct {
 
 func (s *Server) config(c *call) error {
 	cfg := s.agent.Config()
-	o := configObject{Generation: s.agent.Generation(), Hash: cfg.Hash, Files: cfg.Files, Lines: cfg.Effective()}
+	o := configObject{Generation: s.agent.Generation(), Hash: cfg.Hash, Files: slices.Clone(cfg.Files), Lines: cfg.Effective()}
+	for i, name := range o.Files {
+		if path, err := filepath.Abs(name); err == nil {
+			o.Files[i] = path // others have another working directory
+		}
+	}
 	if o.Files == nil {
 		o.Files = []string{}
 	}
