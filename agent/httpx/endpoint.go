@@ -44,6 +44,14 @@ func (ep *Endpoint) String() string { return ep.label }
 // Host is the endpoint's host, without port.
 func (ep *Endpoint) Host() string { return ep.url.Hostname() }
 
+// Resting reports whether the endpoint gets no requests while others are
+// healthy. It comes back by a request to Options.Health, whose cookies are kept.
+func (ep *Endpoint) Resting() bool {
+	ep.client.mu.Lock()
+	defer ep.client.mu.Unlock()
+	return ep.resting
+}
+
 // pick chooses the healthy endpoint with the fewest requests under way, in
 // turn among equals. If none is healthy it is the one that has rested longest:
 // the caller's own backoff guards those. Endpoints in tried come last.

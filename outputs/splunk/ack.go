@@ -142,16 +142,12 @@ func (a *acks) write(ctx context.Context, o *Output, body []byte, events []agent
 	return a.collect(ctx, p)
 }
 
-// enter admits one request at a time until every endpoint has answered once.
-// Before its first answer nobody knows the cookie by which a balancer keeps to
-// one node: several requests would
-// go to several nodes, each of which counts its ids from 0, and only one of
-// which would be asked.
+// enter admits one request at a time until every endpoint that gets any has
+// answered once. Before its first answer nobody knows the cookie by which a
+// balancer keeps to one node: several requests would go to several nodes, each of
+// which counts its ids from 0, and only one of which would be asked.
 func (a *acks) enter(ctx context.Context) (leave func(*httpx.Endpoint), err error) {
-	a.mu.Lock()
-	met := a.unmet == 0
-	a.mu.Unlock()
-	if met {
+	if a.acquainted() {
 		return func(*httpx.Endpoint) {}, nil
 	}
 	select {
@@ -168,6 +164,27 @@ func (a *acks) enter(ctx context.Context) (leave func(*httpx.Endpoint), err erro
 		a.mu.Unlock()
 		<-a.alone
 	}, nil
+}
+
+// acquainted reports whether the endpoints that requests go to have answered.
+// One that rests beside a healthy one has no say: it may never answer.
+func (a *acks) acquainted() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unmet == 0 {
+		return true
+	}
+	met := false
+	for ep, ch := range a.channels {
+		switch {
+		case ep.Resting():
+		case !ch.met:
+			return false
+		default:
+			met = true
+		}
+	}
+	return met
 }
 
 var (

@@ -2,6 +2,7 @@ package splunk
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -48,5 +49,29 @@ func TestAckOfTwins(t *testing.T) {
 	}
 	if x.posts != 2 {
 		t.Errorf("%d of 2 events that are alike were sent", x.posts)
+	}
+}
+
+// An endpoint that never answers does not keep the requests to another one in line for ever.
+func TestAckBesideADeadEndpoint(t *testing.T) {
+	x := newIndexer(t)
+	c := Defaults
+	dead := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	c.Endpoint, c.Token, c.Ack = []string{dead, x.url}, agent.NewSecret(token), true
+	o, err := New(c, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close(context.Background()) })
+	o.acks.pace = quick
+	x.set(func() { x.all = true })
+	events := batch(t, o, 4)
+	for _, e := range events[:2] {
+		if err := o.Write(t.Context(), []agent.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o.acks.unmet != 1 || !o.acks.acquainted() {
+		t.Errorf("%d of 2 endpoints have not answered, and requests go one at a time", o.acks.unmet)
 	}
 }
