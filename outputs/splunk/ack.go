@@ -153,7 +153,7 @@ func (a *acks) enter(ctx context.Context) (leave func(*httpx.Endpoint), err erro
 	select {
 	case a.alone <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("nothing was sent, because an endpoint that was asked first has not answered: %w", ctx.Err())
 	}
 	return func(ep *httpx.Endpoint) {
 		a.mu.Lock()
