@@ -145,6 +145,9 @@ func (k *Key) fill(v reflect.Value) {
 		k.Kind, k.Default = "text", text(v)
 	case v.Kind() == reflect.Struct:
 		k.Kind, k.Keys = "keys", describe(v)
+		if i, ok := agent.Alone(v.Type()); ok {
+			k.Item = kindOfValue(v.Field(i))
+		}
 	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Struct:
 		k.Kind, k.Keys = "keys", describe(reflect.New(v.Type().Elem()).Elem())
 	case v.Kind() == reflect.Slice:

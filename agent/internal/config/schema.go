@@ -85,6 +85,9 @@ func property(k Key) map[string]any {
 	switch k.Kind {
 	case "keys":
 		p = object(k.Keys)
+		if k.Item != "" {
+			p = map[string]any{"anyOf": []any{p, scalar(k.Item, nil)}}
+		}
 	case "list":
 		item := scalar(k.Item, k.OneOf)
 		if len(k.Keys) > 0 {

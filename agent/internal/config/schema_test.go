@@ -175,7 +175,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 		"inputs: {a: {type: stdin, max_line: 64KiB, severity: high, fields: {a: 1, b: [x]}}}",
 		"inputs: {a: {type: tail, paths: /one/path}}", "inputs: {a: {type: tail, paths: [/one, '${env:SIEMD_TEST_X:-/two}']}}",
 		"api: {tokens: [{name: a, token: b}], listen: unix:/x}",
-		out("concurrency: auto"), out("concurrency: 4"), out("ack: true"), out("ack: '${env:SIEMD_TEST_X:-true}'"), out("timeout: 500ms"), out("max_age: 7d"),
+		out("concurrency: auto"), out("concurrency: 4"), out("rate_limit: 100"), out("rate_limit: {events: 100, bytes: 1MiB}"), out("ack: true"), out("ack: '${env:SIEMD_TEST_X:-true}'"), out("timeout: 500ms"), out("max_age: 7d"),
 		out("filter: {event_types: alert, min_severity: low}"), out("filter: {event_types: [alert], min_severity: }"), out("fields: {a: b, c: 1}"),
 		"outputs: {e: {type: elastic, cloud_id: 'prod:dXMtZWFzdC0xLmF3cy5mb3VuZC5pbyRjZWM2ZjI2MWE3NGJmMjRjZTMzYmI4ODExYjg0Mjk0ZiRjNmMyY2E2ZDA0MjI0OWFmMGNjN2Q3YTllOTYyNTc0Mw==', api_key: a}}",
 		out("batch: {max_bytes: 1.5MB}"), "outputs: {o: {type: splunk, endpoint: 'https://h.example.com', token: 12345}}", out("enabled: false"),
@@ -192,7 +192,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 		"inputs: {a: {type: stdin, severity: loud}}", "inputs: {a: {type: stdin, max_line: 5 bananas}}", "inputs: {a: {type: stdin, paths: [/x]}}",
 		"shutdown_timeout: soon", "shutdown_timeout: 5", "wal: {max_size: 4}", "wal: {min_free: many}", "wal: {sync: sometimes}", "wal: [1]", "log: {level: loud}",
 		"api: {tokens: [{name: a}]}", "api: {listen: {a: b}}",
-		out("ack: yes please"), out("timeout: -1s"), out("filter: {event_type: alert}"), out("fields: [a]"), out("batch: 5"), out("tls: {verify: 1}"), out("enabled: 'no'"),
+		out("ack: yes please"), out("timeout: -1s"), out("filter: {event_type: alert}"), out("fields: [a]"), out("batch: 5"), out("rate_limit: fast"), out("tls: {verify: 1}"), out("enabled: 'no'"),
 	} {
 		if errs := v.yaml(text); len(errs) == 0 {
 			t.Errorf("the schema takes %s", text)

@@ -21,7 +21,7 @@ type Config struct {
 	Retry       Retry          `yaml:"retry" doc:"waiting between attempts"`
 	MaxAge      agent.Duration `yaml:"max_age" doc:"events older than this, counted from receipt, expire unsent; 0: never"`
 	MaxLag      agent.Bytes    `yaml:"max_lag" doc:"events expire unsent while about more than this waits in the log for this output; 0: no limit"`
-	RateLimit   RateLimit      `yaml:"rate_limit" doc:"the most that is sent in a second"`
+	RateLimit   RateLimit      `yaml:"rate_limit" doc:"the most that is sent in a second: a number of events, or a map"`
 }
 
 // Filter says which events an output takes.
@@ -46,7 +46,7 @@ type Retry struct {
 
 // RateLimit is the most that an output sends in a second. Zero means no limit.
 type RateLimit struct {
-	Events int         `yaml:"events" doc:"events a second"`
+	Events int         `yaml:"events" alone:"true" doc:"events a second"`
 	Bytes  agent.Bytes `yaml:"bytes" doc:"bytes a second, encoded and before compression"`
 }
 
