@@ -63,7 +63,7 @@ func (in *Input) elasticAdmit(rw *answer, req *http.Request) bool {
 	if in.tokens.check(rw, req.Header) == credentialGood {
 		return true
 	}
-	rw.Header()["Www-Authenticate"] = []string{`Basic realm="siemd" charset="UTF-8"`, "ApiKey"}
+	rw.Header()["Www-Authenticate"] = []string{`Basic realm="siemd", charset="UTF-8"`, "ApiKey"}
 	elasticError(rw, http.StatusUnauthorized, "security_exception", "missing or wrong authentication credentials for REST request")
 	return false
 }

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (in *Input) serveOTLP(rw *answer, req *http.Request) {
 	}
 	var logs otlpLogs
 	if err == nil {
-		err = logs.decode(w.body)
+		err = logs.decode(bytes.TrimPrefix(w.body, bom))
 	}
 	if err == nil {
 		err = logs.events(w)

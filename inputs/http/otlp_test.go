@@ -42,6 +42,7 @@ func TestOTLPAnswers(t *testing.T) {
 	f(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":"ERROR"}]}]}]}`, 400, `.severityNumber cannot be a JSON string"}`)
 	f(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"intValue":"x"}}]}]}]}`, 400, "number")
 	f(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"`+strings.Repeat("x", 300)+`"}},{}]}]}]}`, 200, `{"partialSuccess":{"errorMessage":"too_long: the event has`)
+	f("\xef\xbb\xbf{}", 200, `{}`)
 	f(`{}`, 401, "token", "Authorization: ")
 	f(`{}`, 415, "protobuf", "Content-Type: application/x-protobuf")
 	f(`{}`, 415, "encoding", "Content-Encoding: br")
