@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,6 +42,34 @@ func TestCopyTruncateWhileDown(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Lines of one length that end alike for more than a KiB: what stands before the
+// position is the same in every generation, and only how a file begins tells them apart.
+func TestLinesThatEndAlike(t *testing.T) {
+	alike := func(from, to int) (text string, lines []string) {
+		for n := from; n < to; n++ {
+			line := fmt.Sprintf(`{"n":%06d,"pad":%q}`, n, strings.Repeat("y", 2*window))
+			lines = append(lines, line)
+			text += line + "\n"
+		}
+		return text, lines
+	}
+	r := newRig(t, "app.log")
+	text, want := alike(0, 10)
+	r.write("app.log", text)
+	r.start()
+	r.expect(want...)
+	r.halt()
+	for i := range 3 {
+		text, lines := alike(1000*(i+1), 1000*(i+1)+20)
+		r.copyTruncate("app.log", fmt.Sprintf("app.log.%d", i+1), text)
+		want = append(want, lines...)
+	}
+	r.start()
+	r.expect(want...)
+	r.calm()
+	r.expect(want...)
 }
 
 // Copies that were there before the input was first started are none of its

@@ -125,7 +125,7 @@ func (r *run) read(f *file, b *buffer) (block []byte, seen int, end bool, err er
 			r.truncated(f)
 			return nil, 0, false, errTruncated
 		}
-		if !f.still(block, f.offset-int64(seen)) {
+		if !f.still(block, f.offset-int64(seen)) || !f.sameHead() {
 			r.truncated(f)
 			return nil, 0, false, errTruncated
 		}
@@ -153,6 +153,17 @@ func (f *file) still(block []byte, off int64) bool {
 	begin := block[:min(len(block), window)]
 	n, _ := f.readAt(again[:len(begin)], off) // an error comes back in the next turn
 	return bytes.Equal(again[:n], begin)
+}
+
+// sameHead reports whether f begins as it did. Lines of one length that all end
+// alike tell nothing by what stands before the offset.
+func (f *file) sameHead() bool {
+	if f.compressed() || f.offset <= int64(f.tailLen) {
+		return true // a stream is not read twice; what stands before the offset is all there is
+	}
+	var head [window]byte
+	n, _ := f.readAt(head[:f.headLen], 0) // an error comes back in the next turn
+	return n < f.headLen || growHead(fnvBasis, head[:n]) == f.head
 }
 
 // errPartial and errTruncatedLater end a turn without a change.
