@@ -68,8 +68,18 @@ func (r *Runner) counted(c wal.Counts) {
 	r.mu.Unlock()
 	r.metrics.count(c)
 	if c.Expired > 0 {
-		r.metrics.expired(r.Ledger().Counts.Expired)
+		r.countExpired()
 	}
+}
+
+// countExpired brings the counter up to the ledger. Where the log has moved the
+// cursor past what is on its way, that is left out: it may be sent yet.
+func (r *Runner) countExpired() {
+	n := r.Ledger().Counts.Expired
+	if seq := r.o.Cursor.Seq(); seq > r.base {
+		n -= min(n, min(seq, r.next)-r.base)
+	}
+	r.metrics.expired(n)
 }
 
 // advance moves the cursor.

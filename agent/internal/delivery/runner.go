@@ -184,6 +184,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	err := r.land(kill)
 	stop()
 	readers.Wait()
+	r.countExpired()
 	r.leave()
 	for _, s := range r.window {
 		if err == nil {
@@ -252,7 +253,7 @@ func (r *Runner) tick(now time.Time) {
 	r.expireWaiting(now)
 	r.observe(observation{kind: seenTime}, now)
 	r.o.Failed.expire(now)
-	r.metrics.expired(r.Ledger().Counts.Expired)
+	r.countExpired()
 	r.checkLedger()
 }
 
