@@ -92,3 +92,17 @@ func TestASlowReaderIsStillWaitedFor(t *testing.T) {
 		t.Errorf("%d connections, want one", n)
 	}
 }
+
+// TestAPanicIsSaid: a mistake of ours ends one request, and stands in the log.
+func TestAPanicIsSaid(t *testing.T) {
+	r := newRig(t, "outputs: {}\n")
+	srv := httptest.NewServer(r.server.endpoint(listening{local: true}, route{method: "GET", path: "/oops", plain: true, serve: func(*Server, *call) error { panic("oops") }}))
+	defer srv.Close()
+	if resp, err := srv.Client().Get(srv.URL); err == nil {
+		resp.Body.Close()
+		t.Errorf("an answer: %s", resp.Status)
+	}
+	if said := r.log.String(); !strings.Contains(said, "a request made the API panic") || !strings.Contains(said, "level=ERROR") {
+		t.Errorf("the log says %s", said)
+	}
+}

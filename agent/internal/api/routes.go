@@ -2,7 +2,9 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +73,7 @@ func (s *Server) handler(ln listening) http.Handler {
 // endpoint checks who asks, and answers with what serve returns.
 func (s *Server) endpoint(ln listening, r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		defer s.caught(req, r.path)
 		c := &call{w: w, Request: req, route: &r, patience: s.patience, reading: s.reading, whole: req.ContentLength == 0}
 		if p := s.authorize(ln, c); p != nil {
 			c.hurry()
@@ -99,6 +102,19 @@ func (s *Server) endpoint(ln listening, r route) http.Handler {
 			}
 		}
 	})
+}
+
+// caught says that a handler has panicked, which the server itself says to
+// nobody at the usual level of the log. The client gets no answer.
+func (s *Server) caught(req *http.Request, path string) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		s.log.Error("a request made the API panic", "method", req.Method, "path", path, "panic", v, "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // A call is one request on its way.
