@@ -135,6 +135,10 @@ func (e *AnswerError) Error() string {
 // ErrFull is returned by Emit when the log has no room and the deadline has passed.
 var ErrFull = errors.New("the log is full")
 
+// ErrBatchTooLarge is returned by Emit for a batch that the log can never take:
+// it has more than half of the log's largest size.
+var ErrBatchTooLarge = errors.New("the batch is larger than half of wal.max_size")
+
 // ErrClosed is returned by Emit when the log is closing; nothing was taken.
 var ErrClosed = errors.New("the log is closed")
 

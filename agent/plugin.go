@@ -30,8 +30,9 @@ type Heir interface {
 type Sink interface {
 	// Emit returns nil once b is on disk; only then may the input acknowledge
 	// its source. It blocks while the log is full, until ctx ends or, if ctx
-	// has a deadline, until that: then the error is ErrFull. The receipt names
-	// the lines that were refused, which are kept as durably as the events.
+	// has a deadline, until that: then the error is ErrFull. What the log can never
+	// take is ErrBatchTooLarge. The receipt names the lines that were refused,
+	// which are kept as durably as the events.
 	Emit(ctx context.Context, b Batch) (Receipt, error)
 
 	// Submit is the first half of Emit: it puts b in line, in the order of

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -59,7 +60,11 @@ func (in *Input) serveBulk(rw *answer, req *http.Request) {
 	}
 	if len(w.items) > 0 || len(refused) > 0 {
 		r, err := in.emit(req.Context(), agent.Batch{Lines: w.items, Offsets: w.offsets, Fields: rw.fields, File: req.RemoteAddr, Refused: refused})
-		if err != nil {
+		switch {
+		case errors.Is(err, errTooLarge):
+			bulkRefuse(rw, err)
+			return
+		case err != nil:
 			// A request as a whole, so that clients send all of it again.
 			bulkBusy(rw, excuse(err))
 			return

@@ -112,7 +112,11 @@ func (in *Input) batch(w *work, rw *answer, req *http.Request) (b agent.Batch, l
 
 // tell answers with what became of a batch.
 func (in *Input) tell(rw *answer, r agent.Receipt, long []agent.Refusal, err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooLarge):
+		in.refuse(rw, err)
+		return
+	case err != nil:
 		rw.again(http.StatusServiceUnavailable, problem(excuse(err)))
 		return
 	}

@@ -229,6 +229,27 @@ func TestAFullLogTakesNothing(t *testing.T) {
 	}
 }
 
+// A request that the log can never take is not told to come again.
+func TestMoreThanTheLogHolds(t *testing.T) {
+	r := start(t, nil)
+	r.sink.Break(agent.ErrBatchTooLarge)
+	f := func(path, body string) {
+		t.Helper()
+		status, text, h := r.do("POST", path, body)
+		if status != 413 || h.Get("Retry-After") != "" {
+			t.Errorf("%s: %d %s, Retry-After %q", path, status, text, h.Get("Retry-After"))
+		}
+	}
+	f("/v1/events", `{}`)
+	f("/services/collector", `{"event":1}`)
+	f("/services/collector/raw", `x`)
+	f("/_bulk", "{\"index\":{}}\n{\"x\":1}\n")
+	f("/v1/logs", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}`)
+	if status, text, _ := r.do("GET", "/services/collector/health", ""); status != 200 {
+		t.Errorf("health: %d %s", status, text)
+	}
+}
+
 // TestInterruptedBodiesTakeNothing cuts connections within bodies of every framing.
 func TestInterruptedBodiesTakeNothing(t *testing.T) {
 	r := start(t, nil)

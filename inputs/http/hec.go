@@ -143,12 +143,15 @@ func (in *Input) takeHEC(rw *answer, req *http.Request, b agent.Batch, bad badOb
 	var r agent.Receipt
 	if len(b.Lines) > 0 || len(b.Refused) > 0 {
 		var err error
-		if r, err = in.emit(req.Context(), b); err != nil {
-			code := 9
-			if errors.Is(err, agent.ErrClosed) {
-				code = 23
-			}
-			hecSay(rw, code, -1, -1)
+		switch r, err = in.emit(req.Context(), b); {
+		case errors.Is(err, errTooLarge):
+			hecRefuse(rw, err)
+			return
+		case errors.Is(err, agent.ErrClosed):
+			hecSay(rw, 23, -1, -1)
+			return
+		case err != nil:
+			hecSay(rw, 9, -1, -1)
 			return
 		}
 	}

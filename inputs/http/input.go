@@ -124,6 +124,9 @@ func (in *Input) emit(ctx context.Context, b agent.Batch) (agent.Receipt, error)
 			return r, nil
 		}
 	}
+	if errors.Is(err, agent.ErrBatchTooLarge) {
+		return agent.Receipt{}, errTooLarge // the log is not to blame
+	}
 	in.state.fails(err)
 	return agent.Receipt{}, err
 }

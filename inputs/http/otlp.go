@@ -57,7 +57,11 @@ func (in *Input) serveOTLP(rw *answer, req *http.Request) {
 	}
 	b, long := in.batch(w, rw, req)
 	r, err := in.emit(req.Context(), b)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooLarge):
+		rw.json(statusOf(err), otlpStatus(err.Error()))
+		return
+	case err != nil:
 		rw.again(http.StatusServiceUnavailable, otlpStatus(excuse(err)))
 		return
 	}

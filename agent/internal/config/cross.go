@@ -20,6 +20,7 @@ func (l *loader) cross() {
 	l.crossStdin()
 	l.crossFiles()
 	l.crossIdentity()
+	l.crossSizes()
 	l.checkTypes()
 }
 
@@ -53,6 +54,21 @@ func (l *loader) crossListens() {
 			break
 		}
 		taken[addr] = fmt.Sprintf("input %q", name)
+	}
+}
+
+// crossSizes finds inputs whose events may be larger than the log.
+func (l *loader) crossSizes() {
+	for _, name := range l.sound("input", sortedKeys(l.cfg.Inputs)) {
+		for field, key := range map[string]string{"MaxLine": "max_line", "MaxEvent": "max_event"} {
+			f := fieldOf(l.cfg.Inputs[name].Config, field)
+			if !f.IsValid() || f.Int() <= int64(l.cfg.WAL.MaxSize) {
+				continue
+			}
+			l.late("input "+name, key, func(ps *agent.Problems, n *yaml.Node) {
+				ps.Add(n, "an event may have up to a quarter of wal.max_size", "%s is more than the log holds (wal.max_size: %s)", agent.Bytes(f.Int()), l.cfg.WAL.MaxSize)
+			})
+		}
 	}
 }
 

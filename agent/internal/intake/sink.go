@@ -57,7 +57,9 @@ func New(o Options) *Sink {
 	for _, r := range Reasons {
 		s.refused[r] = o.Env.Counter("refused_total", "reason", r)
 	}
-	s.preparer.New = func() any { return &Preparer{Input: o.Env.Name, Common: o.Common, Identity: o.Env.Identity} }
+	s.preparer.New = func() any {
+		return &Preparer{Input: o.Env.Name, Common: o.Common, Identity: o.Env.Identity, MaxSize: min(DefaultMaxSize, o.Log.LargestEvent())}
+	}
 	return s
 }
 

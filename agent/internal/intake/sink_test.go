@@ -341,3 +341,14 @@ func BenchmarkSubmit(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*600/b.Elapsed().Seconds(), "events/s")
 }
+
+// An event for which a small log never has room is refused, and those beside it are not.
+func TestEventsLargerThanASmallLog(t *testing.T) {
+	b := newBench(t, wal.Options{MaxSize: 1 << 20}, Common{})
+	long := []byte(`{"event_type":"alert","description":"` + strings.Repeat("x", 300<<10) + `"}`)
+	r := b.emit(agent.Batch{Lines: [][]byte{[]byte(`{"n":1}`), long, []byte(`{"n":2}`)}, File: "/a.log"})
+	if r.Accepted != 2 || len(r.Refused) != 1 || r.Refused[0].Line != 1 || r.Refused[0].Reason != agent.ReasonTooLong {
+		t.Errorf("%+v", r)
+	}
+	b.metric(`siemd_input_refused_total{input="apps",reason="too_long"} 1`)
+}

@@ -2,15 +2,11 @@ package wal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/adrian207/siemd/agent"
 )
-
-// ErrTooLarge is returned by Append for a chunk that the log can never take.
-var ErrTooLarge = errors.New("the chunk is larger than the log takes")
 
 // A Commit is a chunk on its way to the disk. Wait must be called once.
 type Commit struct {
@@ -41,11 +37,11 @@ type markKey struct {
 // blocks while the line or the log is full: until ctx ends, or with agent.ErrFull
 // until its deadline. The end of ctx also ends a Wait, with agent.ErrFull, if the
 // log turns out to be full only when c is in line. After an error nothing of c is
-// stored. Further errors are agent.ErrClosed and ErrTooLarge.
+// stored. Further errors are agent.ErrClosed and agent.ErrBatchTooLarge.
 func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	if c.size > maxRaw || int64(c.size) > l.opts.MaxSize/2 {
 		c.recycle()
-		return nil, ErrTooLarge
+		return nil, agent.ErrBatchTooLarge
 	}
 	cm := commits.Get().(*Commit)
 	cm.log, cm.chunk, cm.keys, cm.patience = l, c, cm.keys[:0], ctx
@@ -95,6 +91,10 @@ func (l *Log) Append(ctx context.Context, c *Chunk) (*Commit, error) {
 	cm.recycle()
 	return nil, err
 }
+
+// LargestEvent is the size in bytes of the largest event that the log takes
+// whatever else is in a chunk with it: a quarter of its largest size.
+func (l *Log) LargestEvent() int { return int(min(maxRaw, l.opts.MaxSize) / 4) }
 
 func (l *Log) enlistLocked(cm *Commit, c *Chunk) error {
 	if l.closing {

@@ -226,7 +226,7 @@ func TestTooLarge(t *testing.T) {
 	e := event(0)
 	e.Body = make([]byte, 600<<10)
 	c.Add(e)
-	if _, err := l.Append(ctxOf(t), c); !errors.Is(err, ErrTooLarge) {
+	if _, err := l.Append(ctxOf(t), c); !errors.Is(err, agent.ErrBatchTooLarge) {
 		t.Errorf("err = %v", err)
 	}
 }
