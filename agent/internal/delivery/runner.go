@@ -12,7 +12,7 @@ import (
 	"github.com/adrian207/siemd/agent/internal/wal"
 )
 
-// Options is what a Runner needs. All but the last two are required.
+// Options is what a Runner needs. All is required for which no default is named.
 type Options struct {
 	Name   string // of the output
 	Config Config
@@ -22,11 +22,10 @@ type Options struct {
 	Failed *FailedStore
 	Env    agent.Env
 
-	LastSuccess time.Time // of the runners before; zero: none
-
-	Endpoint string        // for failed events whose error names none
-	MaxBytes int64         // of blocks and encoded events held; 0: 8 MiB
-	Grace    time.Duration // for requests in flight when Run's context ends; 0: 5 s
+	LastSuccess time.Time     // of the runners before; zero: none
+	Endpoint    string        // for failed events whose error names none; "": nothing
+	MaxBytes    int64         // of blocks and encoded events held; 0: 8 MiB
+	Grace       time.Duration // for requests in flight when Run's context ends; 0: 5 s
 }
 
 const (
